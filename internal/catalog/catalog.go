@@ -1,0 +1,142 @@
+// Package catalog holds the lists of named parts: models, solvers, rules, tasks, ….
+// A list is written out, nothing registers itself; help, listings, citations and the
+// suggestions in error messages all come from it.
+package catalog
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Entry is one named part.
+type Entry[T any] struct {
+	Name  string   // as written in a configuration
+	Doc   string   // first line: what it is; then equation, shapes, cost, when to use it
+	Refs  []string // BibTeX records of its sources
+	Value T        // an options struct; its zero fields mean the defaults
+}
+
+// Synopsis is the first line of the documentation.
+func (e Entry[T]) Synopsis() string {
+	line, _, _ := strings.Cut(e.Doc, "\n")
+	return line
+}
+
+// Catalog is a list of parts of one kind ("solver", "rule", …).
+type Catalog[T any] struct {
+	kind    string
+	entries []Entry[T]
+}
+
+// Must makes a catalogue. It panics on an empty or repeated name, a programmer's mistake.
+func Must[T any](kind string, entries ...Entry[T]) *Catalog[T] {
+	return (&Catalog[T]{kind: kind}).With(entries...)
+}
+
+// With returns a catalogue that also has the given entries. It panics as Must does.
+func (c *Catalog[T]) With(entries ...Entry[T]) *Catalog[T] {
+	out := &Catalog[T]{kind: c.kind, entries: slices.Clone(c.entries)}
+	for _, e := range entries {
+		if e.Name == "" {
+			panic(fmt.Sprintf("catalog: a %s without a name", c.kind))
+		}
+		if slices.Contains(out.Names(), e.Name) {
+			panic(fmt.Sprintf("catalog: two %ss named %q", c.kind, e.Name))
+		}
+		out.entries = append(out.entries, e)
+	}
+	return out
+}
+
+// Kind is what the catalogue lists, in the singular.
+func (c *Catalog[T]) Kind() string { return c.kind }
+
+// Entries returns the parts in their order.
+func (c *Catalog[T]) Entries() []Entry[T] { return slices.Clone(c.entries) }
+
+// Names returns the names in their order.
+func (c *Catalog[T]) Names() []string {
+	names := make([]string, len(c.entries))
+	for i, e := range c.entries {
+		names[i] = e.Name
+	}
+	return names
+}
+
+// Lookup returns the part with that name, or an *UnknownError.
+func (c *Catalog[T]) Lookup(name string) (Entry[T], error) {
+	for _, e := range c.entries {
+		if e.Name == name {
+			return e, nil
+		}
+	}
+	return Entry[T]{}, Unknown(c.kind, name, c.Names())
+}
+
+// UnknownError says that a name is not known, and what was probably meant.
+type UnknownError struct {
+	Kind, Name string
+	Known      []string
+	Suggestion string // empty when nothing is near
+}
+
+// Unknown makes an UnknownError with the nearest known name as its suggestion.
+func Unknown(kind, name string, known []string) *UnknownError {
+	return &UnknownError{Kind: kind, Name: name, Known: known, Suggestion: Nearest(name, known)}
+}
+
+func (e *UnknownError) Error() string {
+	s := fmt.Sprintf("unknown %s %q", e.Kind, e.Name)
+	if e.Suggestion != "" {
+		return s + fmt.Sprintf(" (did you mean %q?)", e.Suggestion)
+	}
+	return s + " (known: " + strings.Join(e.Known, ", ") + ")"
+}
+
+// Nearest returns the known word with the fewest edits (insertions, deletions,
+// substitutions, swaps of neighbours) from word, if they are at most a third of its
+// length and at least one, or the only known word that begins with it; else "".
+func Nearest(word string, known []string) string {
+	best, edits := "", max(1, len(word)/3)+1
+	for _, k := range known {
+		if d := distance(strings.ToLower(word), strings.ToLower(k)); d < edits {
+			best, edits = k, d
+		}
+	}
+	if best != "" || len(word) < 2 {
+		return best
+	}
+	for _, k := range known {
+		if strings.HasPrefix(k, word) {
+			if best != "" {
+				return ""
+			}
+			best = k
+		}
+	}
+	return best
+}
+
+// distance is the optimal string alignment distance.
+func distance(a, b string) int {
+	prev2, prev, cur := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
+	for j := range prev {
+		prev[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		cur[0] = i
+		for j := 1; j <= len(b); j++ {
+			cost := 1
+			if a[i-1] == b[j-1] {
+				cost = 0
+			}
+			cur[j] = min(prev[j]+1, cur[j-1]+1, prev[j-1]+cost)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				cur[j] = min(cur[j], prev2[j-2]+1)
+			}
+		}
+		prev2, prev, cur = prev, cur, prev2
+	}
+	return prev[len(b)]
+}
