@@ -1,0 +1,408 @@
+package compare
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"math"
+	"reflect"
+	"slices"
+	"strings"
+)
+
+// Result is a whole comparison: one model on one task, several rules, several seeds, in
+// one or more settings. Its JSON form is what `attractor compare --json` prints.
+type Result struct {
+	Task        string      `json:"task"`
+	Model       string      `json:"model"`
+	Seeds       []uint64    `json:"seeds"`
+	Command     string      `json:"command"`     // how to get this result again
+	Version     string      `json:"version"`     // of the program
+	Environment Environment `json:"environment"` // where it was measured
+	Settings    []Setting   `json:"settings"`
+}
+
+// Environment is what wall times and peak memory depend on. Empty fields are not reported.
+type Environment struct {
+	Go        string `json:"go,omitempty"`        // version of the compiler
+	OS        string `json:"os,omitempty"`        // for instance linux/amd64
+	CPU       string `json:"cpu,omitempty"`       // model name and instruction set
+	Cores     int    `json:"cores,omitempty"`     // cores that were used
+	Precision string `json:"precision,omitempty"` // float32 or float64
+	Date      string `json:"date,omitempty"`      // RFC 3339
+}
+
+// Setting is one way to compare: which parameters a rule may train.
+type Setting struct {
+	Name     string   `json:"name"` // "all-trained" or "credit-critical"
+	Doc      string   `json:"doc"`  // what is trained and why that is asked
+	Rules    []Row    `json:"rules"`
+	Findings []string `json:"findings"` // plain English, derived from Rules only
+}
+
+// Row is one rule in one setting, summarised over its seeds.
+type Row struct {
+	Rule          string    `json:"rule"`
+	Control       bool      `json:"control"` // not a learning rule but a yardstick (untrained, readout-only)
+	Seeds         []uint64  `json:"seeds"`
+	LearningRate  float64   `json:"learning_rate"`
+	TestAccuracy  Interval  `json:"test_accuracy"`   // within [0, 1]
+	TestLoss      Interval  `json:"test_loss"`       //
+	CosineToExact *Interval `json:"cosine_to_exact"` // nil when not measured
+	WallS         float64   `json:"wall_s"`          // mean seconds per trial
+	Evals         float64   `json:"evals"`           // mean evaluations of cell and adjoint product per step per sample
+	PeakBytes     int64     `json:"peak_bytes"`      // largest over the trials
+	Diverged      int       `json:"diverged"`        // number of trials that diverged
+	Fails         string    `json:"fails"`           // why the rule counts as failed here, or ""
+	Trials        []Trial   `json:"trials"`
+}
+
+// Trial is one training run. Trials of different rules with the same seed are paired:
+// they start from the same parameters and see the same batches.
+//
+// A float that was not measured is NaN, never 0.
+type Trial struct {
+	Setting      string        `json:"setting"`
+	Rule         string        `json:"rule"`
+	Seed         uint64        `json:"seed"`
+	LearningRate float64       `json:"learning_rate"`
+	TestAccuracy float64       `json:"test_accuracy"`
+	TestLoss     float64       `json:"test_loss"`
+	WallS        float64       `json:"wall_s"`
+	Evals        float64       `json:"evals"` // per step per sample
+	PeakBytes    int64         `json:"peak_bytes"`
+	Diverged     bool          `json:"diverged"`
+	Reason       string        `json:"reason,omitempty"` // why it diverged
+	Curve        []Point       `json:"curve"`
+	Cosine       []CosinePoint `json:"cosine"` // nil when not measured
+}
+
+// Point is one point of a learning curve, taken at the end of an epoch.
+// What was not measured is NaN.
+type Point struct {
+	Step           int     `json:"step"`
+	Epoch          float64 `json:"epoch"` // passes over the training data so far
+	TrainLoss      float64 `json:"train_loss"`
+	TestAccuracy   float64 `json:"test_accuracy"` // on held-out samples
+	SpectralRadius float64 `json:"spectral_radius"`
+}
+
+// CosinePoint compares a rule's gradient g with the exact gradient g* of the same batch
+// at the same parameters.
+type CosinePoint struct {
+	Step      int                `json:"step"`
+	Cosine    float64            `json:"cosine"`              // ⟨g, g*⟩/(‖g‖‖g*‖) over all trained parameters
+	PerParam  map[string]float64 `json:"per_param,omitempty"` // the same, parameter by parameter
+	NormRatio float64            `json:"norm_ratio"`          // ‖g‖/‖g*‖
+}
+
+// Setting returns the setting with that name, or nil.
+func (r *Result) Setting(name string) *Setting {
+	for i := range r.Settings {
+		if r.Settings[i].Name == name {
+			return &r.Settings[i]
+		}
+	}
+	return nil
+}
+
+// Row returns the row of that rule, or nil.
+func (s *Setting) Row(rule string) *Row {
+	for i := range s.Rules {
+		if s.Rules[i].Rule == rule {
+			return &s.Rules[i]
+		}
+	}
+	return nil
+}
+
+// The names of the two controls that the summary and the findings know.
+const (
+	Untrained   = "untrained"    // nothing is trained
+	ReadoutOnly = "readout-only" // only the readout is trained
+)
+
+// Summary says how Summarise reads trials. The zero value is ready to use.
+type Summary struct {
+	// Controls are the rules that are yardsticks. Default: Untrained and ReadoutOnly.
+	Controls []string
+	// Baseline is the rule whose accuracy every other row must exceed.
+	// Default: Untrained. Without trials of that rule nothing is compared with it.
+	Baseline string
+}
+
+func (s Summary) withDefaults() Summary {
+	if s.Controls == nil {
+		s.Controls = []string{Untrained, ReadoutOnly}
+	}
+	if s.Baseline == "" {
+		s.Baseline = Untrained
+	}
+	return s
+}
+
+// NewSetting summarises the trials of one setting: rows by Summarise, findings by Findings.
+func NewSetting(name, doc string, trials []Trial, opts Summary) Setting {
+	s := Setting{Name: name, Doc: doc, Rules: Summarise(trials, opts)}
+	s.Findings = Findings(s)
+	return s
+}
+
+// Summarise makes one row per rule from the trials of one setting, in the order in which
+// the rules first appear. Trials of a row are sorted by seed.
+//
+// An interval is MeanInterval over every trial that has a finite value, whether the trial
+// diverged or not: to leave out what went wrong would flatter a rule. A row fails
+//
+//   - if any of its trials diverged, or
+//   - if its accuracy does not lie above the baseline's: the row's 95 % interval must lie
+//     above the baseline's mean, and the 95 % interval of the difference over the shared
+//     seeds above zero. With a single seed the values themselves are compared. Where no
+//     accuracy was measured (regression) the loss takes its place, lower being better.
+func Summarise(trials []Trial, opts Summary) []Row {
+	opts = opts.withDefaults()
+	var rows []Row
+	index := map[string]int{}
+	for _, t := range trials {
+		i, ok := index[t.Rule]
+		if !ok {
+			i = len(rows)
+			index[t.Rule] = i
+			rows = append(rows, Row{Rule: t.Rule, Control: slices.Contains(opts.Controls, t.Rule)})
+		}
+		rows[i].Trials = append(rows[i].Trials, t)
+	}
+	for i := range rows {
+		rows[i].summarise()
+	}
+	var base *Row
+	if i, ok := index[opts.Baseline]; ok {
+		base = &rows[i]
+	}
+	for i := range rows {
+		rows[i].Fails = rows[i].failure(base)
+	}
+	return rows
+}
+
+func (r *Row) summarise() {
+	slices.SortStableFunc(r.Trials, func(a, b Trial) int {
+		if a.Seed < b.Seed {
+			return -1
+		}
+		if a.Seed > b.Seed {
+			return 1
+		}
+		return 0
+	})
+	var accuracy, loss, wall, evals, cosine []float64
+	r.LearningRate = r.Trials[0].LearningRate
+	for _, t := range r.Trials {
+		r.Seeds = append(r.Seeds, t.Seed)
+		accuracy = append(accuracy, t.TestAccuracy)
+		loss = append(loss, t.TestLoss)
+		wall = append(wall, t.WallS)
+		evals = append(evals, t.Evals)
+		cosine = append(cosine, t.meanCosine())
+		r.PeakBytes = max(r.PeakBytes, t.PeakBytes)
+		if t.Diverged {
+			r.Diverged++
+		}
+		if t.LearningRate != r.LearningRate {
+			r.LearningRate = math.NaN() // not one learning rate
+		}
+	}
+	r.TestAccuracy = MeanInterval(accuracy).Clip(0, 1)
+	r.TestLoss = MeanInterval(loss)
+	r.WallS = MeanInterval(wall).Mean
+	r.Evals = MeanInterval(evals).Mean
+	if c := MeanInterval(cosine).Clip(-1, 1); !math.IsNaN(c.Mean) {
+		r.CosineToExact = &c
+	}
+}
+
+// meanCosine is the mean over the steps at which the cosine was taken; NaN without any.
+func (t *Trial) meanCosine() float64 {
+	cosines := make([]float64, len(t.Cosine))
+	for i, c := range t.Cosine {
+		cosines[i] = c.Cosine
+	}
+	return MeanInterval(cosines).Mean
+}
+
+// failure says why the row counts as failed, or "".
+func (r *Row) failure(base *Row) string {
+	var reasons []string
+	if r.Diverged > 0 {
+		first := ""
+		for _, t := range r.Trials {
+			if t.Diverged && t.Reason != "" {
+				first = fmt.Sprintf(" (seed %d: %s)", t.Seed, t.Reason)
+				break
+			}
+		}
+		reasons = append(reasons, fmt.Sprintf("diverged in %d of %s%s", r.Diverged, count(len(r.Trials), "seed"), first))
+	}
+	if base != nil && r.Rule != base.Rule {
+		if why := r.notAbove(base); why != "" {
+			reasons = append(reasons, why)
+		}
+	}
+	return strings.Join(reasons, "; ")
+}
+
+// notAbove says in what the row is not better than the baseline, or "".
+func (r *Row) notAbove(base *Row) string {
+	diff := Compare(r, base, Accuracy)
+	own, ref, sign := r.TestAccuracy, base.TestAccuracy, 1.0
+	what, show := "accuracy", percent
+	if math.IsNaN(own.Mean) || math.IsNaN(ref.Mean) {
+		diff = Compare(r, base, Loss)
+		own, ref, sign = r.TestLoss, base.TestLoss, -1
+		what, show = "loss", plain
+		if math.IsNaN(own.Mean) || math.IsNaN(ref.Mean) {
+			return "nothing was measured"
+		}
+	}
+	worst, gap := own.Lo, diff.Lo
+	if sign < 0 {
+		worst, gap = own.Hi, diff.Hi
+	}
+	if math.IsNaN(worst) { // one seed has no interval
+		worst = own.Mean
+	}
+	if math.IsNaN(gap) {
+		gap = sign * math.Inf(1)
+		if diff.N == 1 {
+			gap = diff.Mean
+		}
+	}
+	if sign*worst > sign*ref.Mean && sign*gap > 0 {
+		return ""
+	}
+	side := "above"
+	if sign < 0 {
+		side = "below"
+	}
+	return fmt.Sprintf("%s %s%s does not lie %s %s's %s", what, show(own.Mean), bracket(own, show), side, base.Rule, show(ref.Mean))
+}
+
+func percent(v float64) string { return fmt.Sprintf("%.1f %%", 100*v) }
+func plain(v float64) string   { return fmt.Sprintf("%.3g", v) }
+
+// bracket shows the ends of an interval, or nothing where it has none.
+func bracket(iv Interval, show func(float64) string) string {
+	if math.IsNaN(iv.Lo) || math.IsNaN(iv.Hi) {
+		return ""
+	}
+	return fmt.Sprintf(" [%s, %s]", strings.TrimSuffix(show(iv.Lo), " %"), strings.TrimSuffix(show(iv.Hi), " %"))
+}
+
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// The structs below hold floats that JSON cannot write when they are not finite. They are
+// written as null, and null or an absent key reads as NaN. Entries of a map that are not
+// finite are left out.
+
+// MarshalJSON writes what is not finite as null.
+func (iv Interval) MarshalJSON() ([]byte, error) { return encode(iv) }
+
+// MarshalJSON writes what is not finite as null.
+func (r Row) MarshalJSON() ([]byte, error) { return encode(r) }
+
+// MarshalJSON writes what is not finite as null.
+func (t Trial) MarshalJSON() ([]byte, error) { return encode(t) }
+
+// MarshalJSON writes what is not finite as null.
+func (p Point) MarshalJSON() ([]byte, error) { return encode(p) }
+
+// MarshalJSON writes what is not finite as null.
+func (c CosinePoint) MarshalJSON() ([]byte, error) { return encode(c) }
+
+// UnmarshalJSON reads null and absent numbers as NaN.
+func (iv *Interval) UnmarshalJSON(b []byte) error {
+	type fields Interval
+	return decode(b, (*fields)(iv))
+}
+
+// UnmarshalJSON reads null and absent numbers as NaN.
+func (r *Row) UnmarshalJSON(b []byte) error {
+	type fields Row
+	return decode(b, (*fields)(r))
+}
+
+// UnmarshalJSON reads null and absent numbers as NaN.
+func (t *Trial) UnmarshalJSON(b []byte) error {
+	type fields Trial
+	return decode(b, (*fields)(t))
+}
+
+// UnmarshalJSON reads null and absent numbers as NaN.
+func (p *Point) UnmarshalJSON(b []byte) error {
+	type fields Point
+	return decode(b, (*fields)(p))
+}
+
+// UnmarshalJSON reads null and absent numbers as NaN.
+func (c *CosinePoint) UnmarshalJSON(b []byte) error {
+	type fields CosinePoint
+	return decode(b, (*fields)(c))
+}
+
+// encode writes a struct field by field in their order.
+func encode(v any) ([]byte, error) {
+	rv := reflect.ValueOf(v)
+	var out bytes.Buffer
+	out.WriteByte('{')
+	for i := range rv.NumField() {
+		name, opts, _ := strings.Cut(rv.Type().Field(i).Tag.Get("json"), ",")
+		f := rv.Field(i)
+		if opts == "omitempty" && (f.IsZero() || f.Kind() == reflect.Map && f.Len() == 0) {
+			continue
+		}
+		val := f.Interface()
+		switch x := val.(type) {
+		case float64:
+			if !finite(x) {
+				val = nil
+			}
+		case map[string]float64:
+			kept := map[string]float64{}
+			for k, y := range x {
+				if finite(y) {
+					kept[k] = y
+				}
+			}
+			val = kept
+		}
+		b, err := json.Marshal(val)
+		if err != nil {
+			return nil, fmt.Errorf("compare: encode %s: %w", name, err)
+		}
+		if out.Len() > 1 {
+			out.WriteByte(',')
+		}
+		fmt.Fprintf(&out, "%q:%s", name, b)
+	}
+	out.WriteByte('}')
+	return out.Bytes(), nil
+}
+
+// decode reads a struct, whose floats stay NaN where b says nothing about them.
+func decode(b []byte, dst any) error {
+	rv := reflect.ValueOf(dst).Elem()
+	rv.SetZero()
+	for i := range rv.NumField() {
+		if f := rv.Field(i); f.Kind() == reflect.Float64 {
+			f.SetFloat(math.NaN())
+		}
+	}
+	return json.Unmarshal(b, dst)
+}
+
+func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
