@@ -94,32 +94,35 @@ func (e *UnknownError) Error() string {
 	return s + " (known: " + strings.Join(e.Known, ", ") + ")"
 }
 
-// Nearest returns the known word with the fewest edits (insertions, deletions,
-// substitutions, swaps of neighbours) from word, if they are at most a third of its
-// length and at least one, or the only known word that begins with it; else "".
+// Nearest returns the only known word that begins with word, or else the one with the
+// fewest edits from it (insertions, deletions, substitutions, swaps of neighbours), the
+// first of several, or "". The edits may be at most a third of the letters of word, or one
+// in a word of two. The case of letters does not count.
 func Nearest(word string, known []string) string {
-	best, edits := "", max(1, len(word)/3)+1
+	w := []rune(strings.ToLower(word))
+	begins := func(k string) bool { return len(w) > 1 && strings.HasPrefix(strings.ToLower(k), string(w)) }
+	if i := slices.IndexFunc(known, begins); i >= 0 && !slices.ContainsFunc(known[i+1:], begins) {
+		return known[i]
+	}
+	limit := len(w) / 3
+	if len(w) == 2 {
+		limit = 1
+	}
+	best := ""
 	for _, k := range known {
-		if d := distance(strings.ToLower(word), strings.ToLower(k)); d < edits {
-			best, edits = k, d
+		r := []rune(strings.ToLower(k))
+		if len(r)-len(w) > limit || len(w)-len(r) > limit {
+			continue
 		}
-	}
-	if best != "" || len(word) < 2 {
-		return best
-	}
-	for _, k := range known {
-		if strings.HasPrefix(k, word) {
-			if best != "" {
-				return ""
-			}
-			best = k
+		if d := distance(w, r); d < limit || d == limit && best == "" {
+			best, limit = k, d
 		}
 	}
 	return best
 }
 
 // distance is the optimal string alignment distance.
-func distance(a, b string) int {
+func distance(a, b []rune) int {
 	prev2, prev, cur := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
 	for j := range prev {
 		prev[j] = j
