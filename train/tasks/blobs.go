@@ -1,0 +1,82 @@
+package tasks
+
+import (
+	"fmt"
+	"math"
+
+	"attractor/internal/options"
+	"attractor/internal/rng"
+)
+
+const blobsDoc = `classification of Gaussian clusters on a circle, for quick checks
+The centre of class c is (cos α, sin α, 0, …) with α = α₀ + 2πc/classes and α₀ drawn from
+the seed; X [n, inputs] is the centre plus noise·N(0, 1) in every input. Sample i has the
+label i mod classes. The best classifier errs about as often as noise·N(0, 1) exceeds
+sin(π/classes) in absolute value (4 in 10,000 with the defaults).`
+
+// Blobs is classification of Gaussian clusters; see its entry in [Catalog].
+type Blobs struct {
+	Classes int     `default:"4" doc:"number of clusters, at least 2"`
+	Inputs  int     `default:"2" doc:"width of a sample, at least 2"`
+	Train   int     `default:"256" doc:"samples to train on, at least one per class"`
+	Test    int     `default:"128" doc:"samples to test on, at least one per class"`
+	Noise   float64 `default:"0.2" doc:"standard deviation of a cluster (the circle has radius 1)"`
+}
+
+// Load draws the samples.
+func (o Blobs) Load(seed uint64) (*Dataset, error) {
+	o = options.WithDefaults(o)
+	if err := checkSynthetic("blobs", o.Noise,
+		atLeast{"classes", o.Classes, 2}, atLeast{"inputs", o.Inputs, 2}, atLeast{"train", o.Train, o.Classes}, atLeast{"test", o.Test, o.Classes}); err != nil {
+		return nil, err
+	}
+	start := 2 * math.Pi * rng.Stream(seed, "blobs/angle").Float64()
+	draw := func(part string, n int) Split {
+		s := Split{N: n, X: normals(rng.Stream(seed, "blobs/"+part), n*o.Inputs, o.Noise), Labels: make([]int32, n)}
+		for i := range n {
+			c := i % o.Classes
+			sin, cos := math.Sincos(start + 2*math.Pi*float64(c)/float64(o.Classes))
+			s.X[i*o.Inputs] += cos
+			s.X[i*o.Inputs+1] += sin
+			s.Labels[i] = int32(c)
+		}
+		return s
+	}
+	return &Dataset{Name: "blobs", Kind: Classification, Inputs: o.Inputs, Outputs: o.Classes,
+		Train: draw("train", o.Train), Test: draw("test", o.Test)}, nil
+}
+
+type atLeast struct {
+	name       string
+	value, min int
+}
+
+// syntheticLimit bounds each size of a drawn task, so that products of two do not
+// overflow, and syntheticMemory the numbers of a split (1 GiB).
+const (
+	syntheticLimit  = 1 << 28
+	syntheticMemory = 1 << 27
+)
+
+func checkSynthetic(task string, noise float64, sizes ...atLeast) error {
+	width, samples := 0, 0
+	for _, s := range sizes {
+		if s.value < s.min || s.value > syntheticLimit {
+			return fmt.Errorf("tasks: %s: expected %s from %d to %d, found %d", task, s.name, s.min, syntheticLimit, s.value)
+		}
+		switch s.name {
+		case "train", "test":
+			samples += s.value
+		default:
+			width += s.value
+		}
+	}
+	if n := samples * width; n > syntheticMemory {
+		return fmt.Errorf("tasks: %s: %d samples of %d numbers need %.1f GiB, expected at most %.1f", task, samples, width,
+			float64(n)/(1<<27), float64(syntheticMemory)/(1<<27))
+	}
+	if !(noise > 0) || math.IsInf(noise, 1) {
+		return fmt.Errorf("tasks: %s: expected a finite noise above 0, found %v", task, noise)
+	}
+	return nil
+}
