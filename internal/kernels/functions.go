@@ -1,0 +1,74 @@
+package kernels
+
+import "math"
+
+// In the elementwise functions dst and every source have equal length; dst may be
+// a source itself but must not otherwise overlap one. An element's result does
+// not depend on its place in the slice.
+//
+// Errors are in units in the last place (ulp) of the exact result, over all
+// arguments. NaN, ±Inf, −0 and subnormal numbers are treated as by package math.
+// AVX2 and AVX512 give the same bits; Portable rounds package math's result.
+
+// Tanh computes dst = tanh(x), to 4 ulp.
+func Tanh[T Float](dst, x []T) {
+	unary(opTanh, dst, x, func(v T) T { return T(math.Tanh(float64(v))) })
+}
+
+// Exp computes dst = eˣ, to 2 ulp.
+func Exp[T Float](dst, x []T) {
+	unary(opExp, dst, x, func(v T) T { return T(math.Exp(float64(v))) })
+}
+
+// Sigmoid computes dst = 1/(1 + e⁻ˣ), to 4 ulp.
+func Sigmoid[T Float](dst, x []T) {
+	unary(opSigmoid, dst, x, func(v T) T {
+		e := math.Exp(-math.Abs(float64(v)))
+		if v < 0 {
+			return T(e / (1 + e))
+		}
+		return T(1 / (1 + e))
+	})
+}
+
+// Softplus computes dst = log(1 + eˣ), to 4 ulp.
+func Softplus[T Float](dst, x []T) {
+	unary(opSoftplus, dst, x, func(v T) T {
+		w := float64(v)
+		return T(max(w, 0) + math.Log1p(math.Exp(-math.Abs(w))))
+	})
+}
+
+// Log computes dst = log x, to 2 ulp.
+func Log[T Float](dst, x []T) {
+	unary(opLog, dst, x, func(v T) T { return T(math.Log(float64(v))) })
+}
+
+// Relu computes dst = max(x, 0); NaN stays NaN and −0 stays −0.
+func Relu[T Float](dst, x []T) {
+	unary(opRelu, dst, x, func(v T) T {
+		if v < 0 {
+			return 0
+		}
+		return v
+	})
+}
+
+// Sqrt computes dst = √x, correctly rounded.
+func Sqrt[T Float](dst, x []T) {
+	unary(opSqrt, dst, x, func(v T) T { return T(math.Sqrt(float64(v))) })
+}
+
+// Square computes dst = x².
+func Square[T Float](dst, x []T) { unary(opSquare, dst, x, func(v T) T { return v * v }) }
+
+// Neg computes dst = −x.
+func Neg[T Float](dst, x []T) { unary(opNeg, dst, x, func(v T) T { return -v }) }
+
+// Abs computes dst = |x|.
+func Abs[T Float](dst, x []T) {
+	unary(opAbs, dst, x, func(v T) T { return T(math.Abs(float64(v))) })
+}
+
+// Inv computes dst = 1/x.
+func Inv[T Float](dst, x []T) { unary(opInv, dst, x, func(v T) T { return 1 / v }) }
