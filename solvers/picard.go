@@ -1,0 +1,51 @@
+package solvers
+
+import (
+	"fmt"
+
+	"attractor/internal/options"
+)
+
+// Picard is the damped fixed-point iteration
+//
+//	z ← (1 − τ) z + τ f(z),  0 < τ ≤ 1.
+//
+// It is also Euler's method with the step τ = dt/τ_m for the relaxation τ_m dz/dt = −z + f(z).
+// It converges where the spectral radius of (1 − τ)I + τJ at the fixed point is below 1,
+// at that rate, costs one evaluation and two passes over the state a step, and has no memory.
+//
+// E. Picard, Journal de Mathématiques Pures et Appliquées 6 (1890) 145–210.
+type Picard[T Float] struct {
+	Damping float64 `default:"1" doc:"step length τ, 0 < τ ≤ 1"`
+}
+
+// Start implements Method.
+func (m Picard[T]) Start(Shape) (Stepper[T], error) {
+	m = options.WithDefaults(m)
+	if !(m.Damping > 0 && m.Damping <= 1) {
+		return nil, fmt.Errorf("solvers: Picard.Damping: expected a step length above 0 and up to 1, found %v", m.Damping)
+	}
+	return picard[T]{tau: T(m.Damping)}, nil
+}
+
+type picard[T Float] struct{ tau T }
+
+func (picard[T]) Reset()     {}
+func (picard[T]) Bytes() int { return 0 }
+
+func (p picard[T]) Step(it *Iterate[T]) error {
+	if p.tau == 1 {
+		copy(it.Z, it.FZ)
+		return nil
+	}
+	mix(p.tau, it.FZ, it.Z)
+	return nil
+}
+
+// mix is z ← (1 − τ) z + τ f.
+func mix[T Float](tau T, f, z []T) {
+	f = f[:len(z)]
+	for i, v := range z {
+		z[i] = v + tau*(f[i]-v)
+	}
+}

@@ -1,0 +1,94 @@
+package solvers
+
+import (
+	"fmt"
+	"math"
+
+	"attractor/internal/options"
+)
+
+// Settings say when a solve stops. Zero fields mean the defaults.
+//
+// A sample has converged when its stopping measure r ≤ 1:
+//
+//	mixed  r = ‖g‖ / (atol + rtol·‖f‖)
+//	rel    r = ‖g‖ / (rtol·‖f‖)
+//	abs    r = ‖g‖ / atol
+//
+// and, after the first evaluation, its ‖g‖ is smaller than it was at first: a run that
+// goes off to infinity satisfies every relative test.
+type Settings struct {
+	RTol     float64 `doc:"relative tolerance (default 1e-8 in float64, 1e-4 in float32)"`
+	ATol     float64 `doc:"absolute tolerance (default 0)"`
+	Measure  string  `default:"mixed" doc:"what is compared with the tolerance: mixed, rel or abs"`
+	Norm     string  `default:"l2" doc:"norm of a sample: l2 or max"`
+	MaxEvals int     `default:"200" doc:"evaluations a sample may spend; a product with the Jacobian counts as one"`
+	Stall    int     `default:"50" doc:"evaluations without a new best by 1 % after which a sample has stalled; negative: never"`
+	Growth   float64 `default:"1000" doc:"a sample has diverged when its residual norm exceeds that many times the first; negative: never"`
+	History  bool    `doc:"record the residual of every iteration"`
+}
+
+// stallSteps is the number of steps without a new best before a sample can have stalled:
+// a single step of Newton's method may cost more than Settings.Stall evaluations.
+const stallSteps = 3
+
+// eps is the distance from 1 to the next number of the type.
+func eps[T Float]() float64 {
+	if _, ok := any(T(0)).(float32); ok {
+		return 0x1p-23
+	}
+	return 0x1p-52
+}
+
+// byType returns the value for the number type.
+func byType[T Float](float32s, float64s float64) float64 {
+	if _, ok := any(T(0)).(float32); ok {
+		return float32s
+	}
+	return float64s
+}
+
+// elemSize is the size of a number of the type in bytes.
+func elemSize[T Float]() int { return int(byType[T](4, 8)) }
+
+// typeName names the number type in messages.
+func typeName[T Float]() string { return fmt.Sprintf("%T", T(0)) }
+
+// complete fills in the defaults for the number type and checks the settings.
+func complete[T Float](s Settings) (Settings, error) {
+	s = options.WithDefaults(s)
+	if s.RTol == 0 {
+		s.RTol = byType[T](1e-4, 1e-8)
+	}
+	bad := func(field, expected string, found any) (Settings, error) {
+		return s, fmt.Errorf("solvers: Settings.%s: expected %s, found %v", field, expected, found)
+	}
+	switch {
+	case s.Measure != "mixed" && s.Measure != "rel" && s.Measure != "abs":
+		return bad("Measure", "mixed, rel or abs", s.Measure)
+	case s.Norm != "l2" && s.Norm != "max":
+		return bad("Norm", "l2 or max", s.Norm)
+	case math.IsNaN(s.RTol) || s.RTol < 20*eps[T]() || s.RTol >= 1:
+		return bad("RTol", fmt.Sprintf("a tolerance from %.2g (20 eps of %s) to 1", 20*eps[T](), typeName[T]()), s.RTol)
+	case !(s.ATol >= 0) || math.IsInf(s.ATol, 0):
+		return bad("ATol", "a finite tolerance of at least 0", s.ATol)
+	case s.Measure == "abs" && s.ATol == 0:
+		return bad("ATol", "a positive tolerance for the measure abs", s.ATol)
+	case s.MaxEvals < 1:
+		return bad("MaxEvals", "at least 1", s.MaxEvals)
+	case math.IsNaN(s.Growth) || s.Growth > 0 && s.Growth <= 1:
+		return bad("Growth", "a factor above 1, or a negative number for never", s.Growth)
+	}
+	return s, nil
+}
+
+// scale returns what ‖g‖ is divided by to give the stopping measure.
+func (s *Settings) scale(f float64) float64 {
+	switch s.Measure {
+	case "abs":
+		return s.ATol
+	case "rel":
+		return s.RTol * f
+	}
+	return s.ATol + s.RTol*f
+}
