@@ -18,7 +18,7 @@ type CrossEntropy[T kernels.Float] struct{}
 func (CrossEntropy[T]) Check(dim int, target Target[T]) error {
 	if target.Labels == nil || target.Y != nil {
 		return &TargetError{Loss: "cross-entropy", Row: -1, Column: -1,
-			Expected: "labels", Found: found(target) + " (mse takes them)"}
+			Expected: "labels", Found: found(target)}
 	}
 	return checkLabels("cross-entropy", dim, target.Labels)
 }
@@ -57,16 +57,4 @@ func (l CrossEntropy[T]) Eval(y []T, dim int, target Target[T], loss []float64, 
 		grad[label] = T(-rest / sum) // softmax − 1 without cancellation
 	}
 	return nil
-}
-
-func found[T kernels.Float](t Target[T]) string {
-	switch {
-	case t.Labels != nil && t.Y != nil:
-		return "labels and real targets"
-	case t.Y != nil:
-		return "real targets"
-	case t.Labels != nil:
-		return "labels"
-	}
-	return "none"
 }

@@ -123,4 +123,15 @@ func mustMatch(what string, got, want int) {
 	}
 }
 
+// found names a target that a loss does not take.
+func found[T kernels.Float](t Target[T]) string {
+	switch {
+	case t.Labels != nil && t.Y != nil:
+		return "labels and real targets"
+	case t.Y != nil:
+		return "real targets (which mse takes)"
+	}
+	return "neither"
+}
+
 func finite[T kernels.Float](x T) bool { return !math.IsNaN(float64(x)) && !math.IsInf(float64(x), 0) }

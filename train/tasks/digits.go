@@ -15,8 +15,7 @@ const digitsDoc = `handwritten digits of 8 × 8 pixels, 10 classes, in the progr
 1,797 samples, 1,437 to train on and 360 to test on. X is [n, 64] with the pixels (0 to
 16) divided by 16, Labels is [n] from 0 to 9. The split is the same for every seed: each
 class is shuffled by its own fixed stream and gives a fifth of its samples to the test
-part, by largest remainders. A linear least-squares classifier reaches an accuracy of
-0.95.
+part, by largest remainders. Linear least squares reach an accuracy of 0.95.
 
 Source: the test part of "Optical Recognition of Handwritten Digits" (E. Alpaydin and C.
 Kaynak, 1998, UCI Machine Learning Repository, doi:10.24432/C50P49), unchanged but for
