@@ -1,0 +1,236 @@
+package deq
+
+import (
+	"context"
+	"fmt"
+
+	"attractor/solvers"
+)
+
+// Equilibrium is z* = f(z*, x) for a batch, with the derivatives there. It is valid until the
+// parameters of its layer change. Several rules may look at one equilibrium: no
+// method changes it.
+type Equilibrium[T Float] struct {
+	Rows   int             // samples
+	X      []T             // inputs [rows, inputs]
+	Z      []T             // states [rows, units]: the best iterates where a sample has not converged
+	Report *solvers.Report // of the forward solve
+
+	layer *Layer[T]
+	id    uint64
+}
+
+// Solve finds the fixed points for the inputs x [rows, Inputs], from the states z0 [rows,
+// Units] (nil: from 0). That samples do not converge is no error: see Report.
+func (l *Layer[T]) Solve(ctx context.Context, x, z0 []T, with Solver[T]) (*Equilibrium[T], error) {
+	rows, err := l.checkInput(x, z0)
+	if err != nil {
+		return nil, err
+	}
+	e := &Equilibrium[T]{layer: l, Rows: rows, X: append([]T(nil), x...), Z: make([]T, rows*l.Units)}
+	copy(e.Z, z0)
+	e.Report, err = e.relax(ctx, e.Z, with, nil)
+	e.id = l.points.Add(1)
+	return e, err
+}
+
+// At takes the states z [rows, Units] as the equilibria for the inputs x, without solving:
+// for a rule that looks at what another has solved. Report is nil.
+func (l *Layer[T]) At(x, z []T) (*Equilibrium[T], error) {
+	rows, err := l.checkInput(x, z)
+	if err != nil {
+		return nil, err
+	}
+	return &Equilibrium[T]{layer: l, id: l.points.Add(1), Rows: rows,
+		X: append([]T(nil), x...), Z: append([]T(nil), z...)}, nil
+}
+
+func (l *Layer[T]) checkInput(x, z0 []T) (rows int, err error) {
+	rows = len(x) / l.Inputs
+	switch {
+	case rows < 1 || len(x) != rows*l.Inputs:
+		return 0, fmt.Errorf("deq: input of %d numbers: expected rows of %d", len(x), l.Inputs)
+	case rows > l.config.Batch:
+		return 0, fmt.Errorf("deq: %d samples in a layer for at most %d", rows, l.config.Batch)
+	case z0 != nil && len(z0) != rows*l.Units:
+		return 0, fmt.Errorf("deq: initial state of %d numbers for %d samples: expected %d", len(z0), rows, rows*l.Units)
+	}
+	return rows, nil
+}
+
+// Layer is the layer that was solved.
+func (e *Equilibrium[T]) Layer() *Layer[T] { return e.layer }
+
+// relax solves z = f(z) + push(z) in place, shard by shard; push, which may be nil, adds to fz
+// for the samples rows of the shard.
+func (e *Equilibrium[T]) relax(ctx context.Context, z []T, with Solver[T],
+	push func(s *shard[T], rows []int, z, fz []T) error) (*solvers.Report, error) {
+	return e.solve(ctx, z, with, func(s *shard[T], n int) solvers.Problem[T] {
+		here := at[T]{id: e.layer.points.Add(1), x: e.inputs(s, n)}
+		p := solvers.Problem[T]{Batch: n, Dim: e.layer.Units}
+		p.F = func(rows []int, z, fz []T) error {
+			if err := s.applyTo(cell, here, rows, z, fz); err != nil || push == nil {
+				return err
+			}
+			return push(s, rows, z, fz)
+		}
+		if push != nil {
+			return p // the push has a Jacobian that we do not know
+		}
+		visited := at[T]{x: here.x, z: make([]T, n*e.layer.Units)}
+		p.Linearise = func(rows []int, z []T) error {
+			visited.id = e.layer.points.Add(1)
+			scatter(visited.z, z, rows, e.layer.Units)
+			return nil
+		}
+		p.JVP = func(rows []int, v, jv []T) error { return s.applyTo(tangent, visited, rows, v, jv) }
+		p.VJP = func(rows []int, u, ju []T) error { return s.applyTo(adjoint, visited, rows, u, ju) }
+		return p
+	})
+}
+
+// Adjoint solves (I − Jᵀ) u = dz for the cotangent dz = ∂L/∂z* [rows, Units], in u, which
+// holds the initial guess. L's gradient is then uᵀ ∂f/∂θ, by VJP (implicit function theorem).
+func (e *Equilibrium[T]) Adjoint(ctx context.Context, dz, u []T, with Solver[T]) (*solvers.Report, error) {
+	return e.solve(ctx, u, with, func(s *shard[T], n int) solvers.Problem[T] {
+		here, rhs := e.at(s, n), e.states(s, n, dz)
+		width := e.layer.Units
+		return solvers.Problem[T]{
+			Batch: n, Dim: width,
+			F: func(rows []int, u, fu []T) error {
+				if err := s.applyTo(adjoint, here, rows, u, fu); err != nil {
+					return err
+				}
+				for i, r := range rows {
+					out := fu[i*width : (i+1)*width]
+					for k, v := range rhs[r*width : (r+1)*width] {
+						out[k] += v
+					}
+				}
+				return nil
+			},
+			JVP: func(rows []int, v, jv []T) error { return s.applyTo(adjoint, here, rows, v, jv) },
+			VJP: func(rows []int, v, vj []T) error { return s.applyTo(tangent, here, rows, v, vj) },
+		}
+	})
+}
+
+// solve runs one problem a shard, with the rows of z as states, and joins the reports.
+func (e *Equilibrium[T]) solve(ctx context.Context, z []T, with Solver[T], problem func(s *shard[T], n int) solvers.Problem[T]) (*solvers.Report, error) {
+	reports := make([]*solvers.Report, len(e.layer.shards))
+	err := e.layer.each(e.Rows, func(s *shard[T], n int) error {
+		v, err := s.solver(with)
+		if err != nil {
+			return err
+		}
+		rep, err := v.Solve(ctx, problem(s, n), e.states(s, n, z))
+		if rep != nil {
+			reports[s.index()] = rep.Clone()
+		}
+		return err
+	})
+	return merged(reports), err
+}
+
+// merged joins the reports of the shards, in their order.
+func merged(reports []*solvers.Report) *solvers.Report {
+	all := &solvers.Report{}
+	for _, r := range reports {
+		if r == nil {
+			continue
+		}
+		first := len(all.Status)
+		for _, h := range r.Handovers {
+			h.Sample += first
+			all.Handovers = append(all.Handovers, h)
+		}
+		all.Status = append(all.Status, r.Status...)
+		all.Evals = append(all.Evals, r.Evals...)
+		all.Residual = append(all.Residual, r.Residual...)
+		all.Breakdown = append(all.Breakdown, r.Breakdown...)
+		all.History = append(all.History, r.History...)
+		all.Steps = max(all.Steps, r.Steps)
+		all.Wall = max(all.Wall, r.Wall)
+	}
+	return all
+}
+
+// VJP adds uᵀ ∂f/∂θ at z* to the gradients g, for u [rows, Units].
+func (e *Equilibrium[T]) VJP(u []T, g Params[T]) error { return e.accumulate(gradient, e.Z, u, g) }
+
+// ApplyJT writes Jᵀu [rows, Units] to out, J = ∂f/∂z at z*.
+func (e *Equilibrium[T]) ApplyJT(u, out []T) error { return e.apply(adjoint, u, out) }
+
+// JVP writes J v [rows, Units] to out.
+func (e *Equilibrium[T]) JVP(v, out []T) error { return e.apply(tangent, v, out) }
+
+// Gain writes φ′(pre) ⊙ v to out, for cells with one activation z⁺ = φ(pre) (or a leak of it).
+func (e *Equilibrium[T]) Gain(v, out []T) error {
+	if err := e.apply(gain, v, out); err != nil {
+		return err
+	}
+	if alpha := e.layer.leak(); alpha != 1 {
+		for i := range out {
+			out[i] /= T(alpha)
+		}
+	}
+	return nil
+}
+
+// Recurrent writes v·Wᵀ to out: the derivative of the pre-activation along v.
+func (e *Equilibrium[T]) Recurrent(v, out []T) error { return e.apply(recurrent, v, out) }
+
+// RecurrentAdjoint writes u·W to out.
+func (e *Equilibrium[T]) RecurrentAdjoint(u, out []T) error { return e.apply(recurrentAdjoint, u, out) }
+
+// PreVJP adds uᵀ ∂pre/∂θ to the gradients g, with the pre-activation's state set to z
+// [rows, Units]; for W it is the outer product uᵀz, for the bias the sum of u.
+func (e *Equilibrium[T]) PreVJP(z, u []T, g Params[T]) error {
+	return e.accumulate(preGradient, z, u, g)
+}
+
+// apply evaluates a function of the shape of the state at z*.
+func (e *Equilibrium[T]) apply(f function, in, out []T) error {
+	return e.layer.each(e.Rows, func(s *shard[T], n int) error {
+		return s.applyTo(f, e.at(s, n), s.all(n), e.states(s, n, in), e.states(s, n, out))
+	})
+}
+
+// accumulate adds the parameter gradients of f at the states z.
+func (e *Equilibrium[T]) accumulate(f function, z, u []T, g Params[T]) error {
+	id := e.id
+	if &z[0] != &e.Z[0] {
+		id = e.layer.points.Add(1)
+	}
+	return e.layer.accumulate(e.Rows, g, func(s *shard[T], n int) (*unit[T], error) {
+		return s.apply(f, at[T]{id: id, x: e.inputs(s, n), z: e.states(s, n, z)}, s.all(n), e.states(s, n, u))
+	})
+}
+
+// accumulate evaluates a gradient in every shard and adds the results in the shards' order,
+// so that the sum does not depend on the number of cores.
+func (l *Layer[T]) accumulate(rows int, g Params[T], evaluate func(s *shard[T], n int) (*unit[T], error)) error {
+	units := make([]*unit[T], len(l.shards))
+	err := l.each(rows, func(s *shard[T], n int) (err error) {
+		units[s.index()], err = evaluate(s, n)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for _, u := range units {
+		if u != nil {
+			u.addGradients(g)
+		}
+	}
+	return nil
+}
+
+// at is the equilibrium as the point of a shard with n samples.
+func (e *Equilibrium[T]) at(s *shard[T], n int) at[T] {
+	return at[T]{id: e.id, x: e.inputs(s, n), z: e.states(s, n, e.Z)}
+}
+
+func (e *Equilibrium[T]) inputs(s *shard[T], n int) []T { return s.part(e.X, n, e.layer.Inputs) }
+
+func (e *Equilibrium[T]) states(s *shard[T], n int, z []T) []T { return s.part(z, n, e.layer.Units) }

@@ -1,0 +1,177 @@
+// Package deq compiles a model to a layer and solves it: the equilibrium z* = f(z*, x), the
+// trajectory of the same cell through time, and the derivatives of both.
+package deq
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"attractor/internal/options"
+	"attractor/models"
+	"attractor/solvers"
+
+	"gorgonia.org/tensor"
+)
+
+// Config says how a layer is compiled.
+type Config struct {
+	Batch   int    `default:"64" doc:"largest number of samples in a batch"`
+	Shard   int    `default:"32" doc:"samples that one core solves at a time; results do not depend on the number of cores, only on this"`
+	Workers int    `doc:"cores to use; 0 means all of GOMAXPROCS"`
+	Engine  string `default:"tape" doc:"executor of the graphs: Gorgonia's TapeMachine" choices:"tape"`
+}
+
+// dims are the sizes that a model and a task fix.
+type dims struct {
+	inputs, outputs int
+	params          []models.Param
+}
+
+// Layer is a compiled model with its parameters. One goroutine may use it at a time.
+type Layer[T Float] struct {
+	Model   models.Model
+	Inputs  int
+	Units   int
+	Outputs int
+	Params  Params[T] // call Updated after a change
+
+	config  Config
+	dims    dims
+	shards  []*shard[T]
+	version uint64        // of the parameters
+	points  atomic.Uint64 // ids given out
+	counts  Counts
+}
+
+// Counts are evaluations, each for one sample: a batch of 64 counts 64.
+type Counts struct {
+	Cell    int64 // f
+	Adjoint int64 // Jᵀu
+	Tangent int64 // J v, and the products with W alone
+}
+
+// Total is the number of all evaluations.
+func (c Counts) Total() int64 { return c.Cell + c.Adjoint + c.Tangent }
+
+// Sub returns c − d.
+func (c Counts) Sub(d Counts) Counts {
+	return Counts{Cell: c.Cell - d.Cell, Adjoint: c.Adjoint - d.Adjoint, Tangent: c.Tangent - d.Tangent}
+}
+
+// New compiles m for a task of the given widths, with parameters drawn from seed.
+func New[T Float](m models.Model, inputs, outputs int, seed uint64, c Config) (*Layer[T], error) {
+	c = options.WithDefaults(c)
+	if c.Batch < 1 || c.Shard < 1 || c.Workers < 0 {
+		return nil, fmt.Errorf("deq: batch %d, shard %d, workers %d: expected positive numbers", c.Batch, c.Shard, c.Workers)
+	}
+	if inputs < 1 || outputs < 1 || m.Units() < 1 {
+		return nil, fmt.Errorf("deq: %d inputs, %d units, %d outputs: expected positive numbers", inputs, m.Units(), outputs)
+	}
+	l := &Layer[T]{
+		Model: m, Inputs: inputs, Units: m.Units(), Outputs: outputs,
+		Params: NewParams[T](m, inputs, outputs, seed),
+		config: c, dims: dims{inputs: inputs, outputs: outputs, params: m.Params(inputs, outputs)},
+		version: 1,
+	}
+	for start := 0; start < c.Batch; start += c.Shard {
+		l.shards = append(l.shards, &shard[T]{layer: l, start: start, capacity: min(c.Shard, c.Batch-start)})
+	}
+	// The cell and the readout are compiled at once, so that a model which cannot be is
+	// refused here; the rest is when first needed.
+	for _, f := range []function{cell, readout} {
+		if _, err := l.shards[0].program(f); err != nil {
+			return nil, err
+		}
+	}
+	return l, nil
+}
+
+// Updated must be called after Params have changed.
+func (l *Layer[T]) Updated() { l.version++ }
+
+// Batch is the largest number of samples of one solve.
+func (l *Layer[T]) Batch() int { return l.config.Batch }
+
+// Counts returns the evaluations made so far.
+func (l *Layer[T]) Counts() Counts {
+	return Counts{
+		Cell:    atomic.LoadInt64(&l.counts.Cell),
+		Adjoint: atomic.LoadInt64(&l.counts.Adjoint),
+		Tangent: atomic.LoadInt64(&l.counts.Tangent),
+	}
+}
+
+func (l *Layer[T]) count(f function, rows int) {
+	switch f {
+	case cell:
+		atomic.AddInt64(&l.counts.Cell, int64(rows))
+	case adjoint, recurrentAdjoint:
+		atomic.AddInt64(&l.counts.Adjoint, int64(rows))
+	case tangent, recurrent:
+		atomic.AddInt64(&l.counts.Tangent, int64(rows))
+	}
+}
+
+// Bytes is the memory of the parameters, the programs and the solvers.
+func (l *Layer[T]) Bytes() int {
+	n := l.Params.Bytes()
+	for _, s := range l.shards {
+		n += s.bytes()
+	}
+	return n
+}
+
+// leak is the α of the cell.
+func (l *Layer[T]) leak() float64 { return l.shards[0].units[cell].expr.leak }
+
+// each runs work on the shards that hold the first rows samples, on as many cores as
+// configured, and returns the errors.
+func (l *Layer[T]) each(rows int, work func(s *shard[T], n int) error) error {
+	var active []*shard[T]
+	for _, s := range l.shards {
+		if s.start < rows {
+			active = append(active, s)
+		}
+	}
+	workers := l.config.Workers
+	if workers == 0 {
+		workers = runtime.GOMAXPROCS(0)
+	}
+	run := func(s *shard[T]) error { return work(s, min(s.capacity, rows-s.start)) }
+	if min(workers, len(active)) <= 1 {
+		for _, s := range active {
+			if err := run(s); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	errs := make([]error, len(active))
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range min(workers, len(active)) {
+		wg.Go(func() {
+			for i := next.Add(1) - 1; i < int64(len(active)); i = next.Add(1) - 1 {
+				errs[i] = run(active[i])
+			}
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// Solver is a method with its stopping rule, for the forward or the adjoint problem.
+type Solver[T Float] struct {
+	Method   solvers.Method[T]
+	Settings solvers.Settings
+}
+
+func dtypeOf[T Float]() tensor.Dtype {
+	if sizeof[T]() == 4 {
+		return tensor.Float32
+	}
+	return tensor.Float64
+}

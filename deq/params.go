@@ -1,0 +1,88 @@
+package deq
+
+import (
+	"fmt"
+	"slices"
+
+	"attractor/internal/kernels"
+	"attractor/internal/rng"
+	"attractor/models"
+)
+
+// Float is the number type of a layer: float32 to train, float64 for theory and checks.
+type Float = kernels.Float
+
+// Tensor is one parameter of a model, or its gradient, row by row.
+type Tensor[T kernels.Float] struct {
+	models.Param
+	Data []T
+}
+
+// Params are the parameters of a model in the order of its Params method, or their
+// gradients.
+type Params[T kernels.Float] []Tensor[T]
+
+// NewParams draws the initial parameters. Each has a random stream of its own, so that
+// it does not depend on which others there are, nor on the number type.
+func NewParams[T kernels.Float](m models.Model, inputs, outputs int, seed uint64) Params[T] {
+	var params Params[T]
+	for _, p := range m.Params(inputs, outputs) {
+		draws := make([]float64, p.Len())
+		p.Init.Draw(rng.Stream(seed, "init/"+p.Name), p.Shape, draws)
+		data := make([]T, len(draws))
+		for i, v := range draws {
+			data[i] = T(v)
+		}
+		params = append(params, Tensor[T]{Param: p, Data: data})
+	}
+	return params
+}
+
+// ZerosLike returns tensors of the same names and shapes that are 0.
+func (p Params[T]) ZerosLike() Params[T] {
+	out := slices.Clone(p)
+	for i := range out {
+		out[i].Data = make([]T, len(out[i].Data))
+	}
+	return out
+}
+
+// Clear sets all entries to 0.
+func (p Params[T]) Clear() {
+	for _, t := range p {
+		clear(t.Data)
+	}
+}
+
+// CopyFrom copies the values of q, which has the same tensors.
+func (p Params[T]) CopyFrom(q Params[T]) {
+	for i := range p {
+		copy(p[i].Data, q[i].Data)
+	}
+}
+
+// Data returns the entries of the tensor with that name. It panics if there is none.
+func (p Params[T]) Data(name string) []T {
+	for _, t := range p {
+		if t.Name == name {
+			return t.Data
+		}
+	}
+	panic(fmt.Sprintf("deq: no parameter %q", name))
+}
+
+// Bytes is the memory of the entries.
+func (p Params[T]) Bytes() int {
+	n := 0
+	for _, t := range p {
+		n += len(t.Data)
+	}
+	return n * sizeof[T]()
+}
+
+func sizeof[T kernels.Float]() int {
+	if _, is32 := any(T(0)).(float32); is32 {
+		return 4
+	}
+	return 8
+}

@@ -1,0 +1,229 @@
+package deq
+
+import (
+	"fmt"
+	"slices"
+
+	"attractor/internal/engine"
+	"attractor/solvers"
+)
+
+// shard holds what solves a fixed range of the samples of a batch: programs and solvers of
+// its own, so that shards share nothing but the parameters.
+type shard[T Float] struct {
+	layer    *Layer[T]
+	start    int // first sample
+	capacity int // samples at most
+	units    [functions]*unit[T]
+	solvers  map[Solver[T]]*solvers.Solver[T]
+	indices  []int // 0, 1, …
+}
+
+// unit is a compiled function with what it was last prepared for.
+type unit[T Float] struct {
+	f       function
+	expr    *expression
+	program engine.Program[T]
+	version uint64 // of the parameters it has packed
+	point   uint64 // the point that it holds; 0 for none
+	rows    []int  // the samples of it that it holds
+	x, z    []T    // those samples' inputs and states
+	keep    []int
+}
+
+// program returns the unit of f, compiled when first asked for.
+func (s *shard[T]) program(f function) (*unit[T], error) {
+	if s.units[f] != nil {
+		return s.units[f], nil
+	}
+	l := s.layer
+	e, err := express(f, l.Model, l.dims, s.capacity, dtypeOf[T]())
+	if err != nil {
+		return nil, fmt.Errorf("deq: %w", err)
+	}
+	p, err := engine.CompileTape[T](e.outs, engine.Options{Inputs: e.inputs, Rows: s.capacity})
+	if err != nil {
+		return nil, fmt.Errorf("deq: compile the %v: %w", f, err)
+	}
+	for i, n := range e.theta {
+		if n == nil {
+			continue
+		}
+		if err := p.Bind(n, l.Params[i].Data); err != nil {
+			return nil, fmt.Errorf("deq: %w", err)
+		}
+	}
+	s.units[f] = &unit[T]{f: f, expr: e, program: p}
+	return s.units[f], nil
+}
+
+// at is a point of the state space, by sample of a shard: the inputs x and, for what
+// is linearised, the states z. Its id tells it from every other point.
+type at[T Float] struct {
+	id   uint64
+	x, z []T
+}
+
+// prepared returns the unit of f with the parameters of now, holding the samples rows
+// (ascending, counted from the shard's first) of the point p.
+func (s *shard[T]) prepared(f function, p at[T], rows []int) (*unit[T], error) {
+	u, err := s.program(f)
+	if err != nil {
+		return nil, err
+	}
+	if u.version != s.layer.version {
+		if err := u.program.Run(engine.Parameters, len(rows)); err != nil {
+			return nil, err
+		}
+		u.version, u.point = s.layer.version, 0
+	}
+	if u.point == p.id && (len(rows) == len(u.rows) && slices.Equal(rows, u.rows) || u.follow(rows)) {
+		return u, nil
+	}
+	if err := u.bind(p, rows, s.layer.Inputs, s.layer.Units); err != nil {
+		return nil, err
+	}
+	u.point, u.rows = p.id, append(u.rows[:0], rows...)
+	return u, nil
+}
+
+// bind gives the program the samples rows of a point and runs the rates that follow.
+func (u *unit[T]) bind(p at[T], rows []int, inputs, units int) error {
+	rate := engine.Batch
+	if u.expr.u != nil {
+		rate = engine.Linearisation
+		u.z = gather(u.z, p.z, rows, units)
+		if err := u.program.Bind(u.expr.z, u.z); err != nil {
+			return err
+		}
+	}
+	if u.expr.x != nil {
+		u.x = gather(u.x, p.x, rows, inputs)
+		if err := u.program.Bind(u.expr.x, u.x); err != nil {
+			return err
+		}
+	}
+	return u.program.Run(rate, len(rows))
+}
+
+// gather returns the rows of from [_, width], in dst's memory where it is large enough.
+func gather[T Float](dst, from []T, rows []int, width int) []T {
+	dst = dst[:0]
+	for _, r := range rows {
+		dst = append(dst, from[r*width:(r+1)*width]...)
+	}
+	return dst
+}
+
+// follow drops the samples that are not in rows, and reports whether the unit held all of rows.
+func (u *unit[T]) follow(rows []int) bool {
+	u.keep = u.keep[:0]
+	for i, r := range u.rows {
+		if len(u.keep) < len(rows) && r == rows[len(u.keep)] {
+			u.keep = append(u.keep, i)
+		}
+	}
+	if len(u.keep) != len(rows) {
+		return false
+	}
+	u.program.Compact(u.keep)
+	u.rows = append(u.rows[:0], rows...)
+	return true
+}
+
+// apply evaluates f for the samples rows at in, their states for the cell and the readout,
+// their cotangents or tangents otherwise; p is where it is linearised.
+func (s *shard[T]) apply(f function, p at[T], rows []int, in []T) (*unit[T], error) {
+	u, err := s.prepared(f, p, rows)
+	if err != nil {
+		return nil, err
+	}
+	node, rate := u.expr.z, engine.State
+	if u.expr.u != nil {
+		node, rate = u.expr.u, engine.Cotangent
+	}
+	if err := u.program.Bind(node, in); err != nil {
+		return nil, err
+	}
+	s.layer.count(f, len(rows))
+	return u, u.program.Run(rate, len(rows))
+}
+
+// applyTo is apply with the result, of the same size as in, copied to out.
+func (s *shard[T]) applyTo(f function, p at[T], rows []int, in, out []T) error {
+	u, err := s.apply(f, p, rows, in)
+	if err != nil {
+		return err
+	}
+	if len(u.expr.outs) == 0 { // the function is 0: out does not depend on it
+		clear(out[:len(in)])
+		return nil
+	}
+	copy(out[:len(in)], u.program.Out(0))
+	return nil
+}
+
+// part returns the shard's rows of v [batch, width], n of them.
+func (s *shard[T]) part(v []T, n, width int) []T { return v[s.start*width : (s.start+n)*width] }
+
+// all returns 0, 1, … n−1.
+func (s *shard[T]) all(n int) []int {
+	for len(s.indices) < n {
+		s.indices = append(s.indices, len(s.indices))
+	}
+	return s.indices[:n]
+}
+
+func (s *shard[T]) index() int { return s.start / s.layer.config.Shard }
+
+// scatter writes the rows of from to their places in dst [_, width].
+func scatter[T Float](dst, from []T, rows []int, width int) {
+	for i, r := range rows {
+		copy(dst[r*width:(r+1)*width], from[i*width:(i+1)*width])
+	}
+}
+
+// addGradients adds the parameter gradients that the unit has computed to g.
+func (u *unit[T]) addGradients(g Params[T]) {
+	if g == nil {
+		return
+	}
+	for i, p := range u.expr.param {
+		if p < 0 {
+			continue
+		}
+		sum := g[p].Data
+		for k, v := range u.program.Out(i) {
+			sum[k] += v
+		}
+	}
+}
+
+// solver returns the solver of that method and stopping rule.
+func (s *shard[T]) solver(with Solver[T]) (*solvers.Solver[T], error) {
+	if v := s.solvers[with]; v != nil {
+		return v, nil
+	}
+	v, err := solvers.New(with.Method, s.capacity, s.layer.Units, with.Settings)
+	if err != nil {
+		return nil, err
+	}
+	if s.solvers == nil {
+		s.solvers = make(map[Solver[T]]*solvers.Solver[T])
+	}
+	s.solvers[with] = v
+	return v, nil
+}
+
+func (s *shard[T]) bytes() int {
+	n := 0
+	for _, u := range s.units {
+		if u != nil {
+			n += u.program.Bytes()
+		}
+	}
+	for _, v := range s.solvers {
+		n += v.Bytes()
+	}
+	return n
+}
