@@ -141,6 +141,14 @@ func (f Field) Set(p any, texts ...string) error {
 	return nil
 }
 
+// Want says what the option expects: "an integer", "a list of numbers", ….
+func (f Field) Want() string {
+	if f.List {
+		return "a " + f.Type
+	}
+	return f.kind.want
+}
+
 // Texts returns the option's value in the struct v or the struct it points to: the
 // elements of a list, or one text. [Field.Set] turns them into the same value, of
 // floats to the last bit.
