@@ -1,11 +1,51 @@
 package kernels
 
+import "unsafe"
+
+//go:generate go run ./gen
+
 const haveAssembly = true
 
-func tileSize[T Float](Level) (rows, cols int) { return portableRows, portableCols }
+// isDouble is a constant to the compiler: it compiles generic code for float32
+// and float64 separately.
+func isDouble[T Float]() bool {
+	var zero T
+	return unsafe.Sizeof(zero) == 8
+}
 
-func tile[T Float](_ Level, rows, cols, k int, a strided[T], b []T, ldb int, c []T, ldc int, add bool) {
-	tilePortable(rows, cols, k, a, b, ldb, c, ldc, add)
+// tileSize returns the largest tile of the level, as gen/gemm.go fixes it.
+func tileSize[T Float](level Level) (rows, cols int) {
+	if level == Portable {
+		return portableRows, portableCols
+	}
+	rows, cols = 6, 16
+	if level == AVX512 {
+		rows, cols = 14, 32
+	}
+	if isDouble[T]() {
+		cols /= 2
+	}
+	return rows, cols
+}
+
+// tile computes C = C + A·B, or C = A·B unless add is set, for C [rows,cols] no
+// larger than tileSize.
+func tile[T Float](level Level, rows, cols, k int, a strided[T], b []T, ldb int, c []T, ldc int, add bool) {
+	if level == Portable || k == 0 {
+		tilePortable(rows, cols, k, a, b, ldb, c, ldc, add)
+		return
+	}
+	pa, pb, pc := unsafe.Pointer(&a.data[0]), unsafe.Pointer(&b[0]), unsafe.Pointer(&c[0])
+	switch {
+	case isDouble[T]() && level == AVX512:
+		tileF64AVX512(rows, cols, k, (*float64)(pa), a.rowStep, a.colStep, (*float64)(pb), ldb, (*float64)(pc), ldc, add)
+	case isDouble[T]():
+		tileF64AVX2(rows, cols, k, (*float64)(pa), a.rowStep, a.colStep, (*float64)(pb), ldb, (*float64)(pc), ldc, add)
+	case level == AVX512:
+		tileF32AVX512(rows, cols, k, (*float32)(pa), a.rowStep, a.colStep, (*float32)(pb), ldb, (*float32)(pc), ldc, add)
+	default:
+		tileF32AVX2(rows, cols, k, (*float32)(pa), a.rowStep, a.colStep, (*float32)(pb), ldb, (*float32)(pc), ldc, add)
+	}
 }
 
 func vector[T Float](o op, dst, x, y, z []T, s T) bool { return false }
