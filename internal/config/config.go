@@ -122,7 +122,8 @@ func Choice[T any](name, doc string, cat *catalog.Catalog[T], dst *Chosen[T]) Se
 // or settings with a method Validate() error have it called when all options are set.
 //
 // The error joins one *[Error] for every problem, in the order of the file and then of
-// sets; with an error no destination is changed.
+// sets (after 50 of them the last one counts the rest); with an error no destination is
+// changed.
 func Read(source string, data []byte, sets []string, sections ...Section) error {
 	r := reader{}
 	for _, s := range sections {
@@ -148,9 +149,14 @@ func Read(source string, data []byte, sets []string, sections ...Section) error 
 		slices.SortStableFunc(r.problems, func(a, b *Error) int {
 			return cmp.Or(cmp.Compare(a.order, b.order), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
 		})
-		errs := make([]error, len(r.problems))
+		var errs []error
 		for i, e := range r.problems {
-			errs[i] = e
+			if i == maxProblems {
+				more := fmt.Sprintf("and %d more problems", len(r.problems)-i)
+				errs = append(errs, &Error{Source: source, Msg: more})
+				break
+			}
+			errs = append(errs, e)
 		}
 		return errors.Join(errs...)
 	}
@@ -159,6 +165,8 @@ func Read(source string, data []byte, sets []string, sections ...Section) error 
 	}
 	return nil
 }
+
+const maxProblems = 50
 
 // Error is one problem in a configuration.
 type Error struct {

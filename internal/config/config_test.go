@@ -286,6 +286,7 @@ func TestReadErrors(t *testing.T) {
 		"tags":                   {"train: {lr: !!float 1, out: !x a}\nmodel: !!map {}", nil, []string{`run.yaml:1:13: train.lr: tags are not supported, found !!float`, `run.yaml:1:29: train.out: tags are not supported, found !x`, `run.yaml:2:8: model: tags are not supported, found !!map`}},
 		"two documents":          {"train: {}\n---\nmodel: gru", nil, []string{`run.yaml:2:1: expected one document, found a second`}},
 		"malformed":              {"train:\n  betas: [1, 2\n  lr: 3", nil, []string{`run.yaml:3:5: while parsing a flow sequence: did not find expected ',' or ']' (it begins in line 2)`}},
+		"unfinished":             {"train:\n  betas: [1, 2\n", nil, []string{`run.yaml:2:10: while parsing a flow sequence: did not find expected ',' or ']'`}},
 		"malformed mapping":      {"train: lr: 3", nil, []string{`run.yaml:1:10: mapping values are not allowed in this context`}},
 		"tab":                    {"train:\n\tlr: 3", nil, []string{`run.yaml:2:1: while scanning for the next token: found character that cannot start any token: indent with spaces, not with tabs`}},
 		"not a mapping":          {"- train", nil, []string{`run.yaml:1:1: expected a mapping of sections, found a list`}},
@@ -374,6 +375,17 @@ func TestErrorHasItsData(t *testing.T) {
 
 	if err := config.Read("run.yaml", nil, []string{"model.gain=-2"}, c.sections()...); !errors.Is(err, errGain) {
 		t.Errorf("%v is not the error of Validate", err)
+	}
+}
+
+func TestManyProblems(t *testing.T) {
+	var file strings.Builder
+	for i := range 70 {
+		fmt.Fprintf(&file, "key%d: 1\n", i)
+	}
+	list := problems(t, config.Read("run.yaml", []byte(file.String()), nil, start().sections()...))
+	if got, want := list[len(list)-1].Error(), "run.yaml: and 20 more problems"; len(list) != 51 || got != want {
+		t.Errorf("%d problems, the last %q, want %q", len(list), got, want)
 	}
 }
 

@@ -197,8 +197,13 @@ func (r *reader) syntax(doc *document, err error) {
 		if load.ContextMsg != "" {
 			msg = load.ContextMsg + ": " + msg
 		}
-		if c := load.ContextMark; c.Line > 0 && c.Line != at.line && !doc.isSet {
-			msg += fmt.Sprintf(" (it begins in line %d)", c.Line)
+		ended := at.line > len(doc.lines) || at.line > 0 && strings.TrimSpace(doc.lines[at.line-1]) == ""
+		switch begin := load.ContextMark; {
+		case begin.Line == 0:
+		case ended: // show what was not finished rather than the end of the file
+			at.line, at.column = begin.Line, begin.Column
+		case begin.Line < at.line:
+			msg += fmt.Sprintf(" (it begins in line %d)", begin.Line)
 		}
 	}
 	if at.line > 0 && at.line <= len(doc.lines) {
