@@ -3,6 +3,7 @@ package solvers
 import (
 	"fmt"
 
+	"attractor/internal/kernels"
 	"attractor/internal/options"
 )
 
@@ -82,11 +83,11 @@ func (a *anderson[T]) step(b int, z, fz []T, gnorm float64) {
 	a.count[b]++
 	col := g[slot*n : (slot+1)*n]
 	copy(f[slot*n:(slot+1)*n], fz)
-	sub(fz, z, col)
+	kernels.Sub(col, fz, z)
 	for j := range used {
 		d := gnorm * gnorm
 		if j != slot {
-			d = dot(col, g[j*n:(j+1)*n])
+			d = kernels.Dot(col, g[j*n:(j+1)*n])
 		}
 		gram[slot*m+j], gram[j*m+slot] = d, d
 	}
@@ -99,9 +100,9 @@ func (a *anderson[T]) step(b int, z, fz []T, gnorm float64) {
 	beta := T(1 - a.Mixing)
 	for j := range used {
 		w := T(a.alpha[j])
-		axpy(w, f[j*n:(j+1)*n], z)
+		kernels.Axpy(w, f[j*n:(j+1)*n], z)
 		if beta != 0 {
-			axpy(-w*beta, g[j*n:(j+1)*n], z)
+			kernels.Axpy(-w*beta, g[j*n:(j+1)*n], z)
 		}
 	}
 }

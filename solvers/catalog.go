@@ -6,6 +6,12 @@ import "attractor/internal/catalog"
 func Catalog[T Float]() *catalog.Catalog[Method[T]] {
 	return catalog.Must("solver", fixedPoint[T]()...).With(
 		catalog.Entry[Method[T]]{
+			Name: "newton-gmres", Value: NewtonGMRES[T]{}, Refs: []string{refEisenstat, refKelley},
+			Doc: `inexact Newton method with GMRES inside
+(I − J) s = g to Eisenstat and Walker's second forcing term, z ← z + t s with backtracking (Armijo).
+Each product J v counts as an evaluation. For hard problems, far from contracting.`,
+		},
+		catalog.Entry[Method[T]]{
 			Name: "newton", Value: Newton[T]{}, Refs: []string{refKelley},
 			Doc: `Newton's method with a dense Jacobian (an oracle for small problems)
 (I − J) s = g, z ← z + t s with backtracking; J from its products with unit vectors.
@@ -18,6 +24,17 @@ Quadratic convergence at n + 1 evaluations and n³/3 multiplications a step and 
 // made for them, and the fixed-point methods that serve as well.
 func Linear[T Float]() *catalog.Catalog[Method[T]] {
 	return catalog.Must("linear solver",
+		catalog.Entry[Method[T]]{
+			Name: "gmres", Value: GMRES[T]{}, Refs: []string{refSaad},
+			Doc: `restarted GMRES
+The least residual over the Krylov space of a cycle: one product a step, Restart + 1 states of memory.
+Codes for stagnation and breakdown.`,
+		},
+		catalog.Entry[Method[T]]{
+			Name: "bicgstab", Value: BiCGStab[T]{}, Refs: []string{refVanDerVorst},
+			Doc: `stabilised bi-conjugate gradients
+Two products an iteration and seven states of memory however long it takes; the residual is not monotone.`,
+		},
 		catalog.Entry[Method[T]]{
 			Name: "lu", Value: LU[T]{}, Refs: []string{refGolub},
 			Doc: `LU factorisation of I − A (small systems)
@@ -40,6 +57,17 @@ Converges at the rate of the spectral radius of (1 − τ)I + τJ. No memory; th
 			Doc: `Anderson acceleration
 z ← the combination of the last m values of f whose residual is least, each sample with its own coefficients.
 m + 2 passes over the state and m dot products a step, 2m states of memory. The first choice.`,
+		},
+		{
+			Name: "broyden", Value: Broyden[T]{}, Refs: []string{refBroyden},
+			Doc: `Broyden's method, good update, limited memory
+z ← z − Hg with H ≈ (J − I)⁻¹ from rank-one updates; restarts when the memory is full.
+4k passes over the state a step at k pairs. H and Hᵀ can be applied after the solve (SHINE).`,
+		},
+		{
+			Name: "broyden-bad", Value: Broyden[T]{Bad: true}, Refs: []string{refBroyden},
+			Doc: `Broyden's method, bad update, limited memory
+As broyden with v = Δg in place of HᵀΔz: half the passes, often more evaluations.`,
 		},
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"gonum.org/v1/gonum/blas/blas64"
 	"gonum.org/v1/gonum/lapack/lapack64"
 
+	"attractor/internal/kernels"
 	"attractor/internal/options"
 )
 
@@ -79,7 +80,7 @@ func (w *lu[T]) Step(it *Iterate[T]) error {
 	}
 	n := it.Dim()
 	for _, i := range ok {
-		axpy(1, w.s[i*n:(i+1)*n], it.Z[i*n:(i+1)*n])
+		kernels.Axpy(1, w.s[i*n:(i+1)*n], it.Z[i*n:(i+1)*n])
 	}
 	return nil
 }

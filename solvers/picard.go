@@ -3,6 +3,7 @@ package solvers
 import (
 	"fmt"
 
+	"attractor/internal/kernels"
 	"attractor/internal/options"
 )
 
@@ -38,14 +39,6 @@ func (p picard[T]) Step(it *Iterate[T]) error {
 		copy(it.Z, it.FZ)
 		return nil
 	}
-	mix(p.tau, it.FZ, it.Z)
+	kernels.Lerp(it.Z, it.Z, it.FZ, p.tau)
 	return nil
-}
-
-// mix is z ← (1 − τ) z + τ f.
-func mix[T Float](tau T, f, z []T) {
-	f = f[:len(z)]
-	for i, v := range z {
-		z[i] = v + tau*(f[i]-v)
-	}
 }

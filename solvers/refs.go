@@ -16,4 +16,16 @@ const (
 	refGolub = `@book{golub2013,
   author = {Golub, Gene H. and Van Loan, Charles F.}, title = {Matrix Computations}, edition = {4},
   publisher = {Johns Hopkins University Press}, year = {2013}}`
+	refBroyden = `@article{broyden1965,
+  author = {Broyden, C. G.}, title = {A Class of Methods for Solving Nonlinear Simultaneous Equations},
+  journal = {Mathematics of Computation}, volume = {19}, number = {92}, pages = {577--593}, year = {1965}, doi = {10.1090/S0025-5718-1965-0198670-6}}`
+	refEisenstat = `@article{eisenstat1996,
+  author = {Eisenstat, Stanley C. and Walker, Homer F.}, title = {Choosing the Forcing Terms in an Inexact Newton Method},
+  journal = {SIAM Journal on Scientific Computing}, volume = {17}, number = {1}, pages = {16--32}, year = {1996}, doi = {10.1137/0917003}}`
+	refSaad = `@article{saad1986,
+  author = {Saad, Youcef and Schultz, Martin H.}, title = {GMRES: A Generalized Minimal Residual Algorithm for Solving Nonsymmetric Linear Systems},
+  journal = {SIAM Journal on Scientific and Statistical Computing}, volume = {7}, number = {3}, pages = {856--869}, year = {1986}, doi = {10.1137/0907058}}`
+	refVanDerVorst = `@article{vandervorst1992,
+  author = {van der Vorst, H. A.}, title = {Bi-CGSTAB: A Fast and Smoothly Converging Variant of Bi-CG for the Solution of Nonsymmetric Linear Systems},
+  journal = {SIAM Journal on Scientific and Statistical Computing}, volume = {13}, number = {2}, pages = {631--644}, year = {1992}, doi = {10.1137/0913035}}`
 )

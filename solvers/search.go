@@ -1,5 +1,7 @@
 package solvers
 
+import "attractor/internal/kernels"
+
 // search backtracks along given directions until the residual norm falls (Armijo):
 //
 //	‖g(z + ts)‖ ≤ (1 − c·t(1 − η)) ‖g(z)‖,  c = 1e-4, t = 1, ½, ¼, …
@@ -56,10 +58,10 @@ func (l *search[T]) run(it *Iterate[T], at []int, s []T, eta []float64) error {
 			if eta != nil {
 				e = eta[i]
 			}
-			g := squaredDistance(ft, zt)
+			g := kernels.SquaredDistance(ft, zt)
 			bound := (1 - armijo*l.t[i]*(1-e)) * it.GNorm[i]
 			switch ok := g <= bound*bound; { // false for NaN
-			case ok, it.Left(i) <= 0 && allFinite(ft):
+			case ok, it.Left(i) <= 0 && kernels.AllFinite(ft):
 				copy(it.Z[i*n:(i+1)*n], zt)
 				copy(it.FZ[i*n:(i+1)*n], ft)
 				it.Fresh[i] = true

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math"
 	"time"
+
+	"attractor/internal/kernels"
 )
 
 // Solver holds the memory of repeated solves of one shape by one method. After New
@@ -203,11 +205,11 @@ func (s *Solver[T]) evaluate() error {
 func (s *Solver[T]) judge(i int) {
 	n, b := s.dim, s.it.Rows[i]
 	z, fz := s.it.Z[i*n:(i+1)*n], s.it.FZ[i*n:(i+1)*n]
-	g, f := math.Sqrt(squaredDistance(fz, z)), math.Sqrt(sumSquares(fz))
+	g, f := math.Sqrt(kernels.SquaredDistance(fz, z)), math.Sqrt(kernels.SumSquares(fz))
 	s.it.GNorm[i] = g
 	if math.IsNaN(g+f) || math.IsInf(g+f, 0) {
 		s.status[b] = NonFinite
-		if allFinite(z) && allFinite(fz) { // only the norms overflow
+		if kernels.AllFinite(z) && kernels.AllFinite(fz) { // only the norms overflow
 			s.status[b] = Diverged
 		}
 		if s.evals[b] == 1 {
