@@ -2,7 +2,6 @@ package kernels
 
 import (
 	"fmt"
-	"sync"
 	"unsafe"
 )
 
@@ -49,8 +48,9 @@ func Gemm[T Float](tA, tB bool, m, n, k int, a []T, lda int, b []T, ldb int, bet
 		multiply(level, m, n, k, x, panels[T]{b, nr, ldb}, beta, c, ldc, nil)
 		return
 	}
-	scratch := takeScratch[T]()
-	defer giveScratch(scratch)
+	work := takeWorkspace[T]()
+	defer giveWorkspace(work)
+	scratch := &work.b
 	depth := min(k, blockDepth)
 	width := blockWidth[T](depth, nr)
 	for j := 0; j < n; j += width {
@@ -106,7 +106,7 @@ type panels[T Float] struct {
 	panelStep, rowStep int
 }
 
-// multiply computes C = beta·C + A·B, rows of C in the outer loop.
+// multiply computes C = beta·C + A·B.
 func multiply[T Float](level Level, m, n, k int, a strided[T], b panels[T], beta T, c []T, ldc int, done func(i0, i1, j0, j1 int)) {
 	mr, nr := tileSize[T](level)
 	if beta != 0 && beta != 1 {
@@ -114,6 +114,11 @@ func multiply[T Float](level Level, m, n, k int, a strided[T], b panels[T], beta
 			row := c[i*ldc : i*ldc+n]
 			Scale(row, beta, row)
 		}
+	}
+	var work *workspace[T]
+	if m > 1 && n > 2*nr && a.collides() {
+		work = takeWorkspace[T]()
+		defer giveWorkspace(work)
 	}
 	width := blockWidth[T](k, nr)
 	for j0 := 0; j0 < n; j0 += width {
@@ -123,6 +128,9 @@ func multiply[T Float](level Level, m, n, k int, a strided[T], b panels[T], beta
 			for p := 0; p == 0 || p < k; p += blockDepth {
 				depth := min(blockDepth, k-p)
 				x := a.from(i0, p)
+				if work != nil {
+					x = work.copy(x, i1-i0, depth)
+				}
 				for j := j0; j < j1; j += nr {
 					y := b.data[min(j/nr*b.panelStep+p*b.rowStep, len(b.data)):]
 					tile(level, i1-i0, min(nr, n-j), depth, x, y, b.rowStep, c[i0*ldc+j:], ldc, p > 0 || beta != 0)
@@ -158,22 +166,3 @@ func checkMatrix(name string, rows, cols, length, ld int) {
 		panic(fmt.Sprintf("kernels: %s [%d,%d] with leading dimension %d needs %d elements, has %d", name, rows, cols, ld, need, length))
 	}
 }
-
-var scratch32, scratch64 sync.Pool
-
-func scratchPool[T Float]() *sync.Pool {
-	var zero T
-	if unsafe.Sizeof(zero) == 4 {
-		return &scratch32
-	}
-	return &scratch64
-}
-
-func takeScratch[T Float]() *Packed[T] {
-	if p, ok := scratchPool[T]().Get().(*Packed[T]); ok {
-		return p
-	}
-	return new(Packed[T])
-}
-
-func giveScratch[T Float](p *Packed[T]) { scratchPool[T]().Put(p) }
