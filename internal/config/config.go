@@ -28,9 +28,9 @@
 // Defaults come first, then the file, then every --set in its order; what comes later wins,
 // and the value that it replaces is not looked at.
 //
-//	--set model.units=256              one option
-//	--set rule=jfb                     the part, the same as --set rule.name=jfb
-//	--set 'model={name: gru, units: 8}'  the whole section: what the file says of it is dropped
+//	--set model.units=256                one option
+//	--set rule=jfb                       the part, the same as --set rule.name=jfb
+//	--set 'model={name: gru, units: 8}'  the whole section, without what came before
 //
 // When --set chooses another part than the file, the options in the file stay in force, so
 // that `--set rule=jfb` leaves a common option as it was; one that the new part does not
