@@ -85,7 +85,10 @@ type Chosen[T any] struct {
 // zero, else from the one in the catalogue; zero fields get their defaults. It panics if
 // a part is not a struct of options, has an option called name, or the default name is
 // not in the catalogue.
-func Choice[T any](name, doc string, cat *catalog.Catalog[T], dst *Chosen[T]) Section {
+//
+// common are pointers to settings that stand in the same section whichever part is
+// chosen, as Struct has them; no part may have an option of one of their keys.
+func Choice[T any](name, doc string, cat *catalog.Catalog[T], dst *Chosen[T], common ...any) Section {
 	for _, e := range cat.Entries() {
 		if slices.Contains(keysOf(pointerTo(e.Value)), "name") {
 			panic(fmt.Sprintf("config: %s %q has an option %q, which chooses the %s itself", cat.Kind(), e.Name, "name", cat.Kind()))
@@ -105,11 +108,11 @@ func Choice[T any](name, doc string, cat *catalog.Catalog[T], dst *Chosen[T]) Se
 				return nil, err
 			}
 			if part == dst.Name && !reflect.ValueOf(&dst.Value).Elem().IsZero() {
-				return pointerTo(dst.Value), nil
+				e.Value = dst.Value
 			}
-			return pointerTo(e.Value), nil
+			return pointerTo(joined(e.Value, common)), nil
 		},
-		store: func(part string, v any) { *dst = Chosen[T]{part, v.(T)} },
+		store: func(part string, v any) { *dst = Chosen[T]{part, split(v, common).(T)} },
 		synopsis: func(part string) string {
 			e, _ := cat.Lookup(part)
 			return e.Synopsis()
@@ -204,6 +207,56 @@ func (e *Error) Error() string {
 }
 
 func (e *Error) Unwrap() error { return e.Err }
+
+// joined makes one struct of a part and the settings that common points to, of whose
+// fields each is an option of the section; without any it is the part.
+func joined(part any, common []any) any {
+	if len(common) == 0 {
+		return part
+	}
+	values := []reflect.Value{reflect.ValueOf(part)}
+	for _, c := range common {
+		values = append(values, reflect.ValueOf(c).Elem())
+	}
+	fields := make([]reflect.StructField, len(values))
+	for i, v := range values {
+		fields[i] = reflect.StructField{Name: fmt.Sprintf("Part%d", i), Type: v.Type(), Tag: `inline:"true"`}
+	}
+	s := reflect.New(reflect.StructOf(fields)).Elem()
+	for i, v := range values {
+		s.Field(i).Set(v)
+	}
+	return s.Interface()
+}
+
+// split undoes joined: it stores the settings where common points and returns the part.
+func split(v any, common []any) any {
+	if len(common) == 0 {
+		return v
+	}
+	s := reflect.ValueOf(v)
+	for i, c := range common {
+		reflect.ValueOf(c).Elem().Set(s.Field(i + 1))
+	}
+	return s.Field(0).Interface()
+}
+
+// validate calls Validate of v or, if it was joined, of what it was joined from.
+func validate(v any) error {
+	if t := reflect.TypeOf(v); t.Name() == "" && t.NumField() > 0 {
+		for i := range t.NumField() {
+			if err := validate(reflect.ValueOf(v).Field(i).Interface()); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	// A method of the value is also one of the pointer to it.
+	if p, ok := pointerTo(v).(interface{ Validate() error }); ok {
+		return p.Validate()
+	}
+	return nil
+}
 
 func pointerTo(v any) any {
 	p := reflect.New(reflect.TypeOf(v))

@@ -522,3 +522,52 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+type stopping struct {
+	RTol  float64 `doc:"tolerance"`
+	Evals int     `default:"200" doc:"evaluations"`
+}
+
+func (s stopping) Validate() error {
+	if s.RTol < 0 {
+		return errors.New("rtol must not be negative")
+	}
+	return nil
+}
+
+// Settings that are common to all parts of a section are read, checked and written with it.
+func TestCommonSettings(t *testing.T) {
+	m, stop := config.Chosen[model]{Name: "rate", Value: rate{}}, stopping{}
+	section := config.Choice("model", "", models, &m, &stop)
+	text := "model: {name: gru, units: 8, rtol: 0.25}"
+	if err := config.Read("run.yaml", []byte(text), []string{"model.evals=7"}, section); err != nil {
+		t.Fatal(err)
+	}
+	if want := (gru{Units: 8, Leak: 0.1}); m.Name != "gru" || m.Value != want {
+		t.Errorf("part %+v, want %+v", m, want)
+	}
+	if want := (stopping{RTol: 0.25, Evals: 7}); stop != want {
+		t.Errorf("settings %+v, want %+v", stop, want)
+	}
+	var b bytes.Buffer
+	if err := config.Write(&b, section); err != nil {
+		t.Fatal(err)
+	}
+	m2, stop2 := config.Chosen[model]{Name: "rate", Value: rate{}}, stopping{}
+	if err := config.Read("copy.yaml", b.Bytes(), nil, config.Choice("model", "", models, &m2, &stop2)); err != nil {
+		t.Fatal(err)
+	}
+	if m2 != m || stop2 != stop {
+		t.Errorf("copy is %+v %+v, want %+v %+v", m2, stop2, m, stop)
+	}
+	for text, want := range map[string]string{
+		"model: {rtol: -1}":             "rtol must not be negative",
+		"model: {name: rate, gain: -1}": "gain must be positive",
+		"model: {evlas: 10}":            `did you mean "evals"?`,
+	} {
+		err := config.Read("run.yaml", []byte(text), nil, section)
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: error %v, want %q", text, err, want)
+		}
+	}
+}

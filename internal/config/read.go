@@ -372,11 +372,8 @@ func (r *reader) resolve(g *given) {
 		return
 	}
 	g.result = Chosen[any]{part, options.WithDefaults(reflect.ValueOf(opts).Elem().Interface())}
-	// A method of the value is also one of the pointer to it.
-	if p, ok := pointerTo(g.result.Value).(interface{ Validate() error }); ok {
-		if err := p.Validate(); err != nil {
-			r.fail(g.at, g.name, "", err, "%v", err)
-		}
+	if err := validate(g.result.Value); err != nil {
+		r.fail(g.at, g.name, "", err, "%v", err)
 	}
 }
 

@@ -21,7 +21,8 @@
 // a capital that follows a small letter or a digit, and at the last capital of three or
 // more when a small letter follows it: MaxEvals is max_evals, LRDecay is lr_decay. So
 // one capital joins the word behind it, as in mathematics: RTol is rtol, LR is lr.
-// The fields of an embedded struct are options of the struct around it.
+// The fields of an embedded struct, and of a field with the tag inline:"true", are options
+// of the struct around it.
 //
 // Because zero stands for the default, an option whose default is not zero can never be
 // zero, and a bool's default is always false: name it after what is unusual.
@@ -204,7 +205,7 @@ func walk(t reflect.Type, at []int, visit func(f reflect.StructField, index []in
 	for i := range t.NumField() {
 		f, index := t.Field(i), append(slices.Clone(at), i)
 		switch {
-		case f.Anonymous && f.Type.Kind() == reflect.Struct && f.Tag.Get("key") != "-":
+		case (f.Anonymous || f.Tag.Get("inline") == "true") && f.Type.Kind() == reflect.Struct && f.Tag.Get("key") != "-":
 			walk(f.Type, index, visit)
 		case f.IsExported():
 			visit(f, index)
