@@ -2,31 +2,50 @@ package solvers
 
 import (
 	"fmt"
+	"math"
 
 	"attractor/internal/kernels"
 	"attractor/internal/options"
 )
 
 // Anderson is Anderson acceleration of type II, each sample with its own coefficients.
-// Over the last m iterates with residual columns G = [g₁ … g_m] and values F it finds
+// Over the last m iterates with residuals G = [g₁ … g_m] and values F it finds
 //
-//	α = argmin ‖Gα‖² + λ‖α‖²  subject to  Σα = 1,    z ← β Fα + (1 − β) Zα,
+//	α = argmin ‖Gα‖² + λ‖α‖²  subject to  Σα = 1,    z ← β Fα + (1 − β) Zα.
 //
-// by Cholesky factorisation of GᵀG, whose entries are accumulated in float64 and kept, so
-// that a step costs m dot products and m + 2 further passes over the state. λ is relative
-// to the residuals: columns are scaled to unit length first.
+// Form "gram" factors GᵀG, whose entries are accumulated in float64 and kept, so that a
+// step costs m dot products and m + 2 further passes over the state. λ is relative to the
+// residuals: the columns are scaled to unit length first, and λ is raised where the
+// factorisation fails. An absolute λ loses to Picard's iteration once ‖G‖² nears it.
 //
-// On an affine map with β = 1 and an unlimited window it does what GMRES does. λ is raised
-// where the factorisation fails; coefficients that are not finite give way to a step of
-// Picard's.
+// Form "qr" works with the differences of successive iterates, newest first,
+//
+//	γ = argmin ‖g − ΔG γ‖,  z ← z + βg − (ΔZ + βΔG)γ,
+//
+// and an updated QR factorisation of ΔG: it does not square the condition number and drops
+// columns that the newer ones nearly contain, at about three times the cost.
+//
+// Each sample holds 2m states (qr: 2m + 2). Coefficients that are not finite give way to a
+// damped step of Picard's. On an affine map with an unlimited window it does what GMRES
+// does.
 //
 // D. G. Anderson, J. ACM 12 (1965) 547–560, doi:10.1145/321296.321305;
-// H. F. Walker, P. Ni, SIAM J. Numer. Anal. 49 (2011) 1715–1735, doi:10.1137/10078356X.
+// H. F. Walker, P. Ni, SIAM J. Numer. Anal. 49 (2011) 1715–1735, doi:10.1137/10078356X;
+// safeguard: J. Zhang, B. O'Donoghue, S. Boyd, SIAM J. Optim. 30 (2020) 3170–3197, doi:10.1137/18M1232772.
 type Anderson[T Float] struct {
 	Window         int     `default:"6" doc:"number of past iterates m"`
 	Mixing         float64 `default:"1" doc:"weight β of f(z) against z, 0 < β ≤ 1"`
-	Regularization float64 `doc:"λ relative to the squared residuals (default 1e-8 in float64, 1e-6 in float32)"`
+	Form           string  `default:"gram" doc:"least squares by gram or by qr"`
+	Regularization float64 `doc:"λ relative to the squared residuals, for gram (default 1e-8 in float64, 1e-6 in float32)"`
+	Drop           float64 `doc:"columns nearer than that to the span of newer ones are dropped, for qr (default 1e-6 in float64, 1e-4 in float32)"`
+	Delay          int     `doc:"damped Picard steps before the first iterate is kept (default 0)"`
+	Period         int     `default:"1" doc:"accelerate every so many steps, with damped Picard steps between"`
+	Restart        float64 `doc:"forget the window when ‖g‖ exceeds that many times its least value (default 0: never)"`
+	Safeguard      float64 `doc:"after j accelerated steps accelerate only where ‖g‖ ≤ D·‖g₀‖·(j+1)^−(1+1e-6) with this D (default 0: always)"`
 }
+
+// safeguardDecay is the ε in the exponent of the safeguard, as in Zhang et al.
+const safeguardDecay = 1e-6
 
 // Start implements Method.
 func (m Anderson[T]) Start(s Shape) (Stepper[T], error) {
@@ -34,51 +53,147 @@ func (m Anderson[T]) Start(s Shape) (Stepper[T], error) {
 	if m.Regularization == 0 {
 		m.Regularization = byType[T](1e-6, 1e-8)
 	}
+	if m.Drop == 0 {
+		m.Drop = byType[T](1e-4, 1e-6)
+	}
+	bad := func(field, expected string, found any) (Stepper[T], error) {
+		return nil, fmt.Errorf("solvers: Anderson.%s: expected %s, found %v", field, expected, found)
+	}
 	switch {
 	case m.Window < 1:
-		return nil, fmt.Errorf("solvers: Anderson.Window: expected at least 1, found %d", m.Window)
+		return bad("Window", "at least 1", m.Window)
 	case !(m.Mixing > 0 && m.Mixing <= 1):
-		return nil, fmt.Errorf("solvers: Anderson.Mixing: expected a weight above 0 and up to 1, found %v", m.Mixing)
+		return bad("Mixing", "a weight above 0 and up to 1", m.Mixing)
+	case m.Form != "gram" && m.Form != "qr":
+		return bad("Form", "gram or qr", m.Form)
 	case !(m.Regularization > 0 && m.Regularization < 1):
-		return nil, fmt.Errorf("solvers: Anderson.Regularization: expected above 0 and below 1, found %v", m.Regularization)
+		return bad("Regularization", "above 0 and below 1", m.Regularization)
+	case !(m.Drop > 0 && m.Drop < 1):
+		return bad("Drop", "above 0 and below 1", m.Drop)
+	case m.Delay < 0:
+		return bad("Delay", "at least 0", m.Delay)
+	case m.Period < 1:
+		return bad("Period", "at least 1", m.Period)
+	case !(m.Restart == 0 || m.Restart >= 1):
+		return bad("Restart", "a factor of at least 1, or 0 for never", m.Restart)
+	case !(m.Safeguard >= 0):
+		return bad("Safeguard", "a factor above 0, or 0 for none", m.Safeguard)
 	}
-	w := min(m.Window, s.MaxEvals)
-	return &anderson[T]{
-		Anderson: m, m: w, n: s.Dim,
-		f: make([]T, s.Batch*w*s.Dim), g: make([]T, s.Batch*w*s.Dim),
-		gram: make([]float64, s.Batch*w*w), count: make([]int, s.Batch),
-		c: make([]float64, w*w), alpha: make([]float64, w), inv: make([]float64, w),
-	}, nil
+	a := &anderson[T]{
+		Anderson: m, n: s.Dim, steps: make([]int, s.Batch), accelerated: make([]int, s.Batch),
+		first: make([]float64, s.Batch), least: make([]float64, s.Batch),
+	}
+	if w := min(m.Window, s.MaxEvals); m.Form == "qr" {
+		a.window = newQRWindow[T](s.Batch, w, s.Dim, m.Mixing, m.Drop)
+	} else {
+		a.window = newGramWindow[T](s.Batch, w, s.Dim, m.Mixing, m.Regularization)
+	}
+	return a, nil
+}
+
+// window holds the past iterates of every sample.
+type window[T Float] interface {
+	clear(b int)
+	push(b int, z, fz []T, gnorm float64)
+	next(b int, z, fz []T) bool // overwrites z, or says that it cannot
+	bytes() int
 }
 
 type anderson[T Float] struct {
 	Anderson[T]
-	m, n  int
-	f, g  []T       // [batch, m, n], rings
-	gram  []float64 // [batch, m, m]
-	count []int     // [batch], columns ever stored
+	n      int
+	window window[T]
 
-	c, alpha, inv []float64 // [m, m], [m], [m]
+	// by sample
+	steps, accelerated []int
+	first, least       []float64 // ‖g‖: the first, and the least in the window
 }
 
-func (a *anderson[T]) Reset() { clear(a.count) }
-
-func (a *anderson[T]) Bytes() int {
-	return elemSize[T]()*(len(a.f)+len(a.g)) + 8*(len(a.gram)+len(a.count)+len(a.c)+len(a.alpha)+len(a.inv))
+func (a *anderson[T]) Reset() {
+	clear(a.accelerated)
+	clear(a.steps)
 }
+
+func (a *anderson[T]) Bytes() int { return a.window.bytes() + 4*8*len(a.steps) }
 
 func (a *anderson[T]) Step(it *Iterate[T]) error {
 	for i, b := range it.Rows {
-		a.step(b, it.Z[i*a.n:(i+1)*a.n], it.FZ[i*a.n:(i+1)*a.n], it.GNorm[i])
+		z, fz := it.Z[i*a.n:(i+1)*a.n], it.FZ[i*a.n:(i+1)*a.n]
+		if !a.accelerate(b, z, fz, it.GNorm[i]) {
+			damp(z, fz, a.Mixing)
+		}
 	}
 	return nil
 }
 
-func (a *anderson[T]) step(b int, z, fz []T, gnorm float64) {
+// damp is z ← (1 − τ)z + τ f(z).
+func damp[T Float](z, fz []T, tau float64) {
+	if tau == 1 {
+		copy(z, fz)
+		return
+	}
+	kernels.Lerp(z, z, fz, T(tau))
+}
+
+// accelerate overwrites z by the accelerated iterate, where there is to be one.
+func (a *anderson[T]) accelerate(b int, z, fz []T, g float64) bool {
+	k := a.steps[b]
+	a.steps[b]++
+	if k == 0 {
+		a.first[b] = g
+	}
+	if k < a.Delay {
+		return false
+	}
+	if k == a.Delay || a.Restart > 0 && g > a.Restart*a.least[b] {
+		a.window.clear(b)
+		a.least[b] = g
+	}
+	a.least[b] = min(a.least[b], g)
+	a.window.push(b, z, fz, g)
+	if (k-a.Delay+1)%a.Period != 0 {
+		return false
+	}
+	if a.Safeguard > 0 {
+		limit := a.Safeguard * a.first[b] * math.Pow(float64(a.accelerated[b]+1), -(1+safeguardDecay))
+		if g > limit {
+			return false
+		}
+		a.accelerated[b]++
+	}
+	return a.window.next(b, z, fz)
+}
+
+// gramWindow solves the least squares by the normal equations.
+type gramWindow[T Float] struct {
+	m, n         int
+	beta, lambda float64
+	f, g         []T       // [batch, m, n], rings
+	gram         []float64 // [batch, m, m]
+	count        []int     // [batch], columns stored since the window was cleared
+
+	c, alpha, inv []float64 // [m, m], [m], [m]
+}
+
+func newGramWindow[T Float](batch, m, n int, beta, lambda float64) *gramWindow[T] {
+	return &gramWindow[T]{
+		m: m, n: n, beta: beta, lambda: lambda, f: make([]T, batch*m*n), g: make([]T, batch*m*n),
+		gram: make([]float64, batch*m*m), count: make([]int, batch),
+		c: make([]float64, m*m), alpha: make([]float64, m), inv: make([]float64, m),
+	}
+}
+
+func (a *gramWindow[T]) clear(b int) { a.count[b] = 0 }
+
+func (a *gramWindow[T]) bytes() int {
+	return elemSize[T]()*(len(a.f)+len(a.g)) + 8*(len(a.gram)+len(a.count)+len(a.c)+len(a.alpha)+len(a.inv))
+}
+
+// push stores the iterate and its products with the others: one row of the Gram matrix.
+func (a *gramWindow[T]) push(b int, z, fz []T, gnorm float64) {
 	m, n := a.m, a.n
 	f, g := a.f[b*m*n:(b+1)*m*n], a.g[b*m*n:(b+1)*m*n]
 	gram := a.gram[b*m*m : (b+1)*m*m]
-
 	slot, used := a.count[b]%m, min(a.count[b]+1, m)
 	a.count[b]++
 	col := g[slot*n : (slot+1)*n]
@@ -91,25 +206,28 @@ func (a *anderson[T]) step(b int, z, fz []T, gnorm float64) {
 		}
 		gram[slot*m+j], gram[j*m+slot] = d, d
 	}
+}
 
-	if !a.coefficients(gram, used) {
-		clear(a.alpha[:used])
-		a.alpha[slot] = 1
+func (a *gramWindow[T]) next(b int, z, _ []T) bool {
+	m, n := a.m, a.n
+	used := min(a.count[b], m)
+	if !a.coefficients(a.gram[b*m*m:(b+1)*m*m], used) {
+		return false
 	}
 	clear(z)
-	beta := T(1 - a.Mixing)
-	for j := range used {
-		w := T(a.alpha[j])
-		kernels.Axpy(w, f[j*n:(j+1)*n], z)
-		if beta != 0 {
-			kernels.Axpy(-w*beta, g[j*n:(j+1)*n], z)
+	for j, w := range a.alpha[:used] {
+		at := (b*m + j) * n
+		kernels.Axpy(T(w), a.f[at:at+n], z)
+		if a.beta != 1 {
+			kernels.Axpy(T(w*(a.beta-1)), a.g[at:at+n], z)
 		}
 	}
+	return true
 }
 
 // coefficients solves for α over the first k slots. With D = diag(GᵀG) and C = D^−½GᵀGD^−½
 // it is D^−½(C + λI)⁻¹D^−½1, made to sum to 1.
-func (a *anderson[T]) coefficients(gram []float64, k int) bool {
+func (a *gramWindow[T]) coefficients(gram []float64, k int) bool {
 	if k == 1 {
 		a.alpha[0] = 1
 		return true
@@ -118,7 +236,7 @@ func (a *anderson[T]) coefficients(gram []float64, k int) bool {
 	for i := range k {
 		inv[i] = invSqrt(gram[i*m+i])
 	}
-	for lambda := a.Regularization; lambda < 1; lambda *= 100 {
+	for lambda := a.lambda; lambda < 1; lambda *= 100 {
 		for i := range k {
 			for j := range i {
 				a.c[i*k+j] = gram[i*m+j] * inv[i] * inv[j]

@@ -2,6 +2,7 @@ package solvers
 
 import (
 	"fmt"
+	"math"
 
 	"attractor/internal/kernels"
 	"attractor/internal/options"
@@ -16,7 +17,7 @@ import (
 // pairs: a step costs about 4k passes over the state at k pairs for the good update, 2k
 // for the bad one, and the memory is 2·Memory states per sample.
 //
-// An update with |vᵀΔg| < ε‖v‖‖Δg‖ is skipped. When the memory is full, it restarts from
+// An update with |vᵀΔg| < ε‖v‖‖Δg‖ is skipped, and one whose Δg is no more than rounding. When the memory is full, it restarts from
 // −I: dropping the oldest pair would break the inverse. The Stepper is an Inverse.
 //
 // C. G. Broyden, Math. Comp. 19 (1965) 577–593, doi:10.1090/S0025-5718-1965-0198670-6.
@@ -97,7 +98,7 @@ func (q *broyden[T]) step(b int, z, fz []T) {
 	}
 	q.ApplyH(b, q.gNew, q.h)
 	if q.begun[b] {
-		q.update(b, dz, g, restart)
+		q.update(b, dz, g, 10*eps[T]()*norm(fz), restart)
 	}
 	q.begun[b] = true
 	copy(g, q.gNew)
@@ -106,8 +107,9 @@ func (q *broyden[T]) step(b int, z, fz []T) {
 }
 
 // update adds the pair of the last step and brings h = H g up to date. As the last step was
-// Δz = −H g, HΔg = H g_new + Δz and u = −H g_new/(vᵀΔg), except after a restart.
-func (q *broyden[T]) update(b int, dz, g []T, restarted bool) {
+// Δz = −H g, HΔg = H g_new + Δz and u = −H g_new/(vᵀΔg), except after a restart. A Δg
+// below noise says nothing.
+func (q *broyden[T]) update(b int, dz, g []T, noise float64, restarted bool) {
 	n := q.n
 	at := (b*q.m + q.pairs[b]) * n
 	u, v := q.u[at:at+n], q.v[at:at+n]
@@ -118,9 +120,9 @@ func (q *broyden[T]) update(b int, dz, g []T, restarted bool) {
 	} else {
 		q.ApplyHT(b, dz, v)
 	}
-	d := kernels.Dot(v, dg)
+	d, size := kernels.Dot(v, dg), norm(dg)
 	// written so that NaN is skipped too
-	if !(d*d > eps[T]()*eps[T]()*kernels.SumSquares(v)*kernels.SumSquares(dg)) {
+	if !(size > noise && math.Abs(d) > eps[T]()*norm(v)*size) {
 		return
 	}
 	if restarted { // H = −I

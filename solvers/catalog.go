@@ -17,6 +17,12 @@ Each product J v counts as an evaluation. For hard problems, far from contractin
 (I − J) s = g, z ← z + t s with backtracking; J from its products with unit vectors.
 Quadratic convergence at n + 1 evaluations and n³/3 multiplications a step and sample.`,
 		},
+		catalog.Entry[Method[T]]{
+			Name: "auto", Value: Auto[T]{}, Refs: []string{refAnderson, refBroyden, refEisenstat},
+			Doc: `Picard, then Anderson, then Broyden, then Newton-GMRES, sample by sample
+Each sample is handed on, from its best iterate, when its residual grows or no longer falls.
+The report lists the hand-overs and their reasons. Holds the memory of all four.`,
+		},
 	)
 }
 
@@ -57,6 +63,12 @@ Converges at the rate of the spectral radius of (1 − τ)I + τJ. No memory; th
 			Doc: `Anderson acceleration
 z ← the combination of the last m values of f whose residual is least, each sample with its own coefficients.
 m + 2 passes over the state and m dot products a step, 2m states of memory. The first choice.`,
+		},
+		{
+			Name: "anderson-qr", Value: Anderson[T]{Form: "qr"}, Refs: []string{refAnderson, refWalkerNi},
+			Doc: `Anderson acceleration by an updated QR factorisation
+As anderson, from differences of iterates, newest first; drops columns that newer ones nearly contain.
+About three times the cost of a step; does not square the condition number.`,
 		},
 		{
 			Name: "broyden", Value: Broyden[T]{}, Refs: []string{refBroyden},

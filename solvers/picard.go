@@ -3,7 +3,6 @@ package solvers
 import (
 	"fmt"
 
-	"attractor/internal/kernels"
 	"attractor/internal/options"
 )
 
@@ -26,19 +25,15 @@ func (m Picard[T]) Start(Shape) (Stepper[T], error) {
 	if !(m.Damping > 0 && m.Damping <= 1) {
 		return nil, fmt.Errorf("solvers: Picard.Damping: expected a step length above 0 and up to 1, found %v", m.Damping)
 	}
-	return picard[T]{tau: T(m.Damping)}, nil
+	return picard[T]{tau: m.Damping}, nil
 }
 
-type picard[T Float] struct{ tau T }
+type picard[T Float] struct{ tau float64 }
 
 func (picard[T]) Reset()     {}
 func (picard[T]) Bytes() int { return 0 }
 
 func (p picard[T]) Step(it *Iterate[T]) error {
-	if p.tau == 1 {
-		copy(it.Z, it.FZ)
-		return nil
-	}
-	kernels.Lerp(it.Z, it.Z, it.FZ, p.tau)
+	damp(it.Z, it.FZ, p.tau)
 	return nil
 }

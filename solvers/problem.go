@@ -137,3 +137,13 @@ func (it *Iterate[T]) HandOver(i int, from, to string, why Reason) {
 	b := it.Rows[i]
 	r.Handovers = append(r.Handovers, Handover{Sample: b, Evals: r.Evals[b], From: from, To: to, Reason: why})
 }
+
+// rowsFrom returns the part of the iterate that is made of rows lo to hi−1.
+func (it *Iterate[T]) rowsFrom(lo, hi int) Iterate[T] {
+	n := it.run.dim
+	sub := *it
+	sub.Rows = it.Rows[lo:hi]
+	sub.Z, sub.FZ = it.Z[lo*n:hi*n], it.FZ[lo*n:hi*n]
+	sub.GNorm, sub.R, sub.Fresh = it.GNorm[lo:hi], it.R[lo:hi], it.Fresh[lo:hi]
+	return sub
+}

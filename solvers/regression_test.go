@@ -77,8 +77,11 @@ func TestRegression(t *testing.T) {
 		{"picard", solvers.Picard[float64]{}, [3]cell{{49, 0}, {108, 5}, {201, 13}}},
 		{"anderson m=6", solvers.Anderson[float64]{}, [3]cell{{40, 0}, {69, 0}, {129, 4}}},
 		{"anderson m=27", solvers.Anderson[float64]{Window: 27}, [3]cell{{34, 0}, {46, 0}, {64, 4}}},
+		{"anderson-qr m=6", solvers.Anderson[float64]{Form: "qr"}, [3]cell{{40, 0}, {69, 0}, {129, 4}}},
+		{"anderson-qr m=27", solvers.Anderson[float64]{Form: "qr", Window: 27}, [3]cell{{34, 0}, {46, 0}, {64, 4}}},
 		{"broyden full", solvers.Broyden[float64]{Memory: -1}, [3]cell{{34, 0}, {47, 0}, {63, 0}}},
 		{"broyden m=27", solvers.Broyden[float64]{}, [3]cell{{37, 0}, {56, 0}, {102, 1}}},
+		{"auto", solvers.Auto[float64]{}, [3]cell{{35, 0}, {55, 0}, {94, 3}}},
 		{"newton-gmres", solvers.NewtonGMRES[float64]{}, [3]cell{{67, 0}, {101, 2}, {201, 8}}},
 	}
 	for _, row := range rows {

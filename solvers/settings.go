@@ -15,8 +15,8 @@ import (
 //	rel    r = ‖g‖ / (rtol·‖f‖)
 //	abs    r = ‖g‖ / atol
 //
-// and, after the first evaluation, its ‖g‖ is smaller than it was at first: a run that
-// goes off to infinity satisfies every relative test.
+// unless it is running off to infinity, where every relative test is met in the end: ‖f‖
+// is ten times the first and ‖g‖ not half of the first.
 type Settings struct {
 	RTol     float64 `doc:"relative tolerance (default 1e-8 in float64, 1e-4 in float32)"`
 	ATol     float64 `doc:"absolute tolerance (default 0)"`

@@ -38,7 +38,8 @@ type Solver[T Float] struct {
 	breakdown []Breakdown
 	history   [][]Point
 	handovers []Handover
-	first     []float64 // ‖g‖₂ at the first evaluation
+	first     []float64 // ‖g‖ at the first evaluation
+	firstF    []float64 // and ‖f‖
 	bestR     []float64 // stopping measure of the best iterate
 	mark      []float64 // stopping measure at the last new best by 1 %
 	markEvals []int     // and the evaluations and steps by then
@@ -68,7 +69,7 @@ func New[T Float](m Method[T], batch, dim int, s Settings) (*Solver[T], error) {
 		gnorm: make([]float64, batch), r: make([]float64, batch), fresh: make([]bool, batch),
 		status: make([]Status, batch), evals: make([]int, batch), residual: make([]float64, batch),
 		breakdown: make([]Breakdown, batch), handovers: make([]Handover, 0, 4*batch),
-		first: make([]float64, batch), bestR: make([]float64, batch),
+		first: make([]float64, batch), firstF: make([]float64, batch), bestR: make([]float64, batch),
 		mark: make([]float64, batch), markEvals: make([]int, batch), markStep: make([]int, batch),
 	}
 	if s.History {
@@ -98,7 +99,7 @@ func (s *Solver[T]) FZ() []T { return s.bestF[:s.problem.Batch*s.dim] }
 
 // Bytes is the memory that the solver and its method hold.
 func (s *Solver[T]) Bytes() int {
-	const perSample = 12 * 8
+	const perSample = 13 * 8
 	return s.batch*(3*s.dim*elemSize[T]()+perSample) + s.stepper.Bytes()
 }
 
@@ -231,7 +232,7 @@ func (s *Solver[T]) judge(i int) {
 	s.it.R[i] = r
 	s.record(b, residual)
 	if s.it.K == 0 {
-		s.first[b] = g
+		s.first[b], s.firstF[b] = g, f
 	}
 	if r < s.bestR[b] || s.it.K == 0 {
 		s.bestR[b], s.residual[b] = r, residual
@@ -243,7 +244,7 @@ func (s *Solver[T]) judge(i int) {
 	}
 	t := &s.settings
 	switch {
-	case r <= 1 && (s.it.K == 0 || g < s.first[b]):
+	case r <= 1 && !(g > 0.5*s.first[b] && f > 10*s.firstF[b]):
 		s.status[b] = Converged
 	case t.Growth > 0 && g > t.Growth*s.first[b]:
 		s.status[b] = Diverged
