@@ -20,7 +20,7 @@ import (
 //
 // The new file has the permissions of the old one, or else 0666 less the umask. Where
 // path is a symbolic link, the link stays and the file it points to is replaced.
-func Write(path string, write func(w io.Writer) error) (err error) {
+func Write(path string, write func(w io.Writer) error) error {
 	target, err := resolve(path)
 	if err != nil {
 		return fmt.Errorf("atomicfile: %w", err)
