@@ -28,6 +28,7 @@ type tape[T kernels.Float] struct {
 	vm      gorgonia.VM
 	reads   []gorgonia.Value
 	outs    [][]T
+	reason  error // why the tape is used instead of the engine
 	rowWise error
 }
 
@@ -245,6 +246,9 @@ func (p *tape[T]) Bytes() int {
 }
 
 func (p *tape[T]) Explain(w io.Writer) {
+	if p.reason != nil {
+		fmt.Fprintf(w, "not compiled: %v\n", p.reason)
+	}
 	fmt.Fprintf(w, "TapeMachine: %d nodes, all run at rate %v\n", len(p.nodes), p.fastest)
 	for i, n := range p.nodes {
 		fmt.Fprintf(w, "  %3d %v %v\n", i, n.Shape(), n)

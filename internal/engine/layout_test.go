@@ -1,0 +1,5 @@
+package engine
+
+import "testing"
+
+func TestSelfCheck(t *testing.T) { must(t, SelfCheck()) }
