@@ -175,3 +175,10 @@ func dtypeOf[T Float]() tensor.Dtype {
 	}
 	return tensor.Float64
 }
+
+// SingleActivation reports why Gain, Recurrent, RecurrentAdjoint and PreVJP cannot be had: they
+// need a cell with exactly one activation.
+func (l *Layer[T]) SingleActivation() error {
+	_, err := l.shards[0].program(gain)
+	return err
+}

@@ -40,6 +40,9 @@ const (
 	Readout               // from the state to the output: Wo, bo
 )
 
+// OfCell reports whether the parameter belongs to the cell rather than to the readout.
+func (r Role) OfCell() bool { return r != Readout }
+
 func (r Role) String() string {
 	switch r {
 	case Recurrent:

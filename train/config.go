@@ -1,0 +1,130 @@
+// Package train is the training loop: it draws batches, solves the layer, asks the rule for
+// gradients, and moves the parameters. Observers look on; they never steer.
+package train
+
+import (
+	"fmt"
+	"io"
+
+	"attractor/deq"
+	"attractor/internal/catalog"
+	"attractor/internal/config"
+	"attractor/models"
+	"attractor/solvers"
+	"attractor/train/losses"
+	"attractor/train/optim"
+	"attractor/train/rules"
+	"attractor/train/tasks"
+)
+
+// Parts are the catalogues that a configuration chooses from.
+type Parts[T deq.Float] struct {
+	Tasks      *catalog.Catalog[tasks.Task]
+	Models     *catalog.Catalog[models.Model]
+	Solvers    *catalog.Catalog[solvers.Method[T]]
+	Linear     *catalog.Catalog[solvers.Method[T]] // for the adjoint
+	Rules      *catalog.Catalog[rules.Rule[T]]
+	Optimizers *catalog.Catalog[optim.Optimizer[T]]
+	Losses     *catalog.Catalog[losses.Loss[T]]
+}
+
+// Ours are the parts of the framework; With adds a user's own to one of the catalogues.
+func Ours[T deq.Float]() Parts[T] {
+	return Parts[T]{
+		Tasks: tasks.Catalog, Models: models.Catalog,
+		Solvers: solvers.Catalog[T](), Linear: solvers.Linear[T](),
+		Rules: rules.Catalog[T](), Optimizers: optim.Catalog[T](), Losses: losses.Catalog[T](),
+	}
+}
+
+// Config says what is trained and how: the sections of a configuration file.
+type Config[T deq.Float] struct {
+	Task      config.Chosen[tasks.Task]
+	Model     config.Chosen[models.Model]
+	Solver    config.Chosen[solvers.Method[T]]
+	Forward   solvers.Settings // of Solver
+	Backward  config.Chosen[solvers.Method[T]]
+	Adjoint   solvers.Settings // of Backward
+	Rule      config.Chosen[rules.Rule[T]]
+	Optimizer config.Chosen[optim.Optimizer[T]]
+	Train     Settings
+}
+
+// Settings are the section `train`.
+type Settings struct {
+	Seed        uint64  `default:"1" doc:"seed of everything random in the run"`
+	Epochs      int     `default:"20" doc:"passes over the training data"`
+	Batch       int     `default:"64" doc:"samples per step"`
+	Loss        string  `default:"auto" doc:"loss; auto is cross-entropy for classes and mse for numbers" choices:"auto,cross-entropy,mse"`
+	Trained     string  `default:"all" doc:"parameters that learn: all, recurrent (W and b), readout or none" choices:"all,recurrent,readout,none"`
+	Clip        float64 `doc:"bound of the norm of all gradients together; 0 is none"`
+	Schedule    string  `default:"constant" doc:"course of the learning rate" choices:"constant,linear,cosine"`
+	Warmup      int     `doc:"steps over which the learning rate rises from 0"`
+	Precision   string  `default:"float32" doc:"number type" choices:"float32,float64"`
+	Engine      string  `default:"tape" doc:"executor of the graphs" choices:"tape"`
+	Shard       int     `default:"32" doc:"samples that one core solves at a time"`
+	Workers     int     `doc:"cores; 0 is all"`
+	NonFinite   string  `default:"stop" doc:"at a NaN or infinity in loss or gradient: stop, skip the update, or skip it and halve the learning rate" choices:"stop,skip,halve"`
+	Unconverged string  `default:"continue" doc:"when samples do not converge: go on with their best iterates and count them, or stop" choices:"continue,stop"`
+	Holdout     bool    `doc:"train on four fifths of the training data and test on the rest; the test data stays untouched"`
+}
+
+// Validate reports settings outside their range.
+func (s Settings) Validate() error {
+	switch {
+	case s.Epochs < 0:
+		return fmt.Errorf("epochs: expected at least 0, found %d", s.Epochs)
+	case s.Batch < 0:
+		return fmt.Errorf("batch: expected at least 1, found %d", s.Batch)
+	case s.Clip < 0:
+		return fmt.Errorf("clip: expected a positive bound, or 0 for none, found %g", s.Clip)
+	case s.Shard < 0 || s.Workers < 0 || s.Warmup < 0:
+		return fmt.Errorf("shard, workers and warmup: expected at least 0, found %d, %d and %d", s.Shard, s.Workers, s.Warmup)
+	}
+	return nil
+}
+
+// sections describes the configuration file.
+func (c *Config[T]) sections(p Parts[T]) []config.Section {
+	return []config.Section{
+		config.Choice("task", "what to learn", p.Tasks, &c.Task),
+		config.Choice("model", "the cell and its readout", p.Models, &c.Model),
+		config.Choice("solver", "how the fixed point is found", p.Solvers, &c.Solver, &c.Forward),
+		config.Choice("backward", "how the adjoint is solved", p.Linear, &c.Backward, &c.Adjoint),
+		config.Choice("rule", "how gradients are got", p.Rules, &c.Rule),
+		config.Choice("optimizer", "how parameters move", p.Optimizers, &c.Optimizer),
+		config.Struct("train", "the loop", &c.Train),
+	}
+}
+
+// Default is the configuration of an empty file.
+func Default[T deq.Float](p Parts[T]) Config[T] {
+	var c Config[T]
+	first(&c.Task, p.Tasks, "digits")
+	first(&c.Model, p.Models, "rate")
+	first(&c.Solver, p.Solvers, "anderson")
+	first(&c.Backward, p.Linear, "anderson")
+	first(&c.Rule, p.Rules, "implicit")
+	first(&c.Optimizer, p.Optimizers, "adam")
+	return c
+}
+
+// first chooses the part with that name, or the catalogue's first if it has none such.
+func first[T any](dst *config.Chosen[T], c *catalog.Catalog[T], name string) {
+	e, err := c.Lookup(name)
+	if err != nil {
+		e = c.Entries()[0]
+	}
+	*dst = config.Chosen[T]{Name: e.Name, Value: e.Value}
+}
+
+// Read reads a configuration: defaults, then the file (source names it in messages; data may be
+// empty), then every --set. Its errors name the place and what was expected there.
+func Read[T deq.Float](p Parts[T], source string, data []byte, sets []string) (Config[T], error) {
+	c := Default(p)
+	err := config.Read(source, data, sets, c.sections(p)...)
+	return c, err
+}
+
+// Write writes the resolved configuration, which Read reads back.
+func (c Config[T]) Write(w io.Writer, p Parts[T]) error { return config.Write(w, c.sections(p)...) }

@@ -1,0 +1,449 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"attractor/deq"
+	"attractor/internal/options"
+	"attractor/models"
+	"attractor/train/losses"
+	"attractor/train/optim"
+	"attractor/train/rules"
+	"attractor/train/tasks"
+)
+
+// Trainer is a run: a layer, its data, and where it stands.
+type Trainer[T deq.Float] struct {
+	Config Config[T]
+	Data   *tasks.Dataset
+	Layer  *deq.Layer[T]
+
+	settings  Settings
+	fit, test tasks.Split
+	loss      losses.Loss[T]
+	batches   *tasks.Batches[T]
+	forward   deq.Solver[T]
+	backward  deq.Solver[T]
+	rule      rules.Rule[T]
+	schedule  optim.Schedule
+	state     optim.State[T]
+	grads     deq.Params[T]
+	trained   []int // indices of the parameters that learn
+	learnCell bool
+
+	progress
+	ruleBytes int
+}
+
+// progress is what a checkpoint keeps besides parameters and moments.
+type progress struct {
+	Step    int     // updates made
+	Scale   float64 // factor of the learning rate (policy halve)
+	Counts  deq.Counts
+	Samples int64 // samples trained on
+	Wall    time.Duration
+	Failed  int64     // samples that did not converge
+	Epoch   EpochSums // of the running epoch
+}
+
+// EpochSums are running sums over the steps of an epoch.
+type EpochSums struct {
+	Samples int
+	Loss    float64
+	Correct int
+}
+
+// Step is what an observer sees: one step, after the rule's gradients are there and
+// before the parameters move. Nothing in it may be changed.
+type Step[T deq.Float] struct {
+	Index       int // from 0
+	Batch       *tasks.Batch[T]
+	Loss        deq.Loss[T]
+	Output      *deq.Output[T]
+	Z           []T                 // the state that was read out
+	Equilibrium *deq.Equilibrium[T] // nil where a trajectory was run
+	Params      deq.Params[T]
+	Grads       deq.Params[T]
+	Trained     []int // indices of the parameters that learn
+	Record      StepRecord
+}
+
+// Observer looks at every step.
+type Observer[T deq.Float] interface {
+	Observe(ctx context.Context, s Step[T]) error
+}
+
+// StepRecord is a line of metrics.jsonl. It holds no times, so that a run that was
+// resumed writes what an uninterrupted one writes.
+type StepRecord struct {
+	Step     int     `json:"step"` // from 1
+	Epoch    int     `json:"epoch"`
+	Loss     Number  `json:"loss"`
+	Accuracy Number  `json:"accuracy"`      // on the batch; null for regression
+	GradNorm Number  `json:"grad_norm"`     // before clipping, of all that is trained
+	Cell     float64 `json:"cell_evals"`    // per sample
+	Adjoint  float64 `json:"adjoint_evals"` // per sample: Jᵀu, Jv and products with W alone
+	Residual Number  `json:"residual"`      // largest of the batch after the forward solve
+	Failed   int     `json:"failed"`        // samples of which a solve did not converge
+	Skipped  string  `json:"skipped,omitempty"`
+}
+
+// EpochRecord is the line of metrics.jsonl at the end of an epoch.
+type EpochRecord struct {
+	Step          int    `json:"step"`
+	Epoch         int    `json:"epoch"` // epochs done
+	TrainLoss     Number `json:"train_loss"`
+	TrainAccuracy Number `json:"train_accuracy"`
+	TestLoss      Number `json:"test_loss"`
+	TestAccuracy  Number `json:"test_accuracy"`
+}
+
+// DivergedError says that training could not go on.
+type DivergedError struct {
+	Step  int    // of the step that failed, from 1
+	Where string // "loss", or the parameter
+	Cause error  // nil for a loss
+	Value float64
+}
+
+func (e *DivergedError) Error() string {
+	if e.Cause != nil {
+		return fmt.Sprintf("train: diverged at step %d: %v", e.Step, e.Cause)
+	}
+	return fmt.Sprintf("train: diverged at step %d: the loss is %v", e.Step, e.Value)
+}
+
+func (e *DivergedError) Unwrap() error { return e.Cause }
+
+// New prepares a run: it loads the data, compiles the model and checks that the rule can
+// train it.
+func New[T deq.Float](c Config[T], p Parts[T]) (*Trainer[T], error) {
+	data, err := c.Task.Value.Load(c.Train.Seed)
+	if err != nil {
+		return nil, fmt.Errorf("train: load task %q: %w", c.Task.Name, err)
+	}
+	return NewOn(c, p, data)
+}
+
+// NewOn is New on data that is loaded already.
+func NewOn[T deq.Float](c Config[T], p Parts[T], data *tasks.Dataset) (*Trainer[T], error) {
+	if err := data.Check(); err != nil {
+		return nil, fmt.Errorf("train: task %q: %w", c.Task.Name, err)
+	}
+	s := options.WithDefaults(c.Train)
+	if err := s.Validate(); err != nil {
+		return nil, fmt.Errorf("train: %w", err)
+	}
+	t := &Trainer[T]{
+		Config: c, Data: data, settings: s, fit: data.Train, test: data.Test,
+		forward:  deq.Solver[T]{Method: c.Solver.Value, Settings: c.Forward},
+		backward: deq.Solver[T]{Method: c.Backward.Value, Settings: c.Adjoint},
+		rule:     c.Rule.Value, progress: progress{Scale: 1},
+	}
+	if s.Holdout {
+		t.fit, t.test = data.Validation(0)
+	}
+	loss := s.Loss
+	if loss == "auto" {
+		loss = "cross-entropy"
+		if data.Kind == tasks.Regression {
+			loss = "mse"
+		}
+	}
+	entry, err := p.Losses.Lookup(loss)
+	if err != nil {
+		return nil, fmt.Errorf("train: %w", err)
+	}
+	t.loss = entry.Value
+	if t.batches, err = tasks.NewBatches[T](t.fit, s.Batch, s.Seed); err != nil {
+		return nil, fmt.Errorf("train: %w", err)
+	}
+	t.Layer, err = deq.New[T](c.Model.Value, data.Inputs, data.Outputs, s.Seed,
+		deq.Config{Batch: t.batches.Size(), Shard: s.Shard, Workers: s.Workers, Engine: s.Engine})
+	if err != nil {
+		return nil, fmt.Errorf("train: model %q: %w", c.Model.Name, err)
+	}
+	if err := t.rule.Check(t.Layer); err != nil {
+		return nil, fmt.Errorf("train: rule %q cannot train model %q: %w", c.Rule.Name, c.Model.Name, err)
+	}
+	t.grads = t.Layer.Params.ZerosLike()
+	var params []optim.Param
+	for i, param := range t.Layer.Params {
+		if learns(s.Trained, param.Role) {
+			t.trained = append(t.trained, i)
+			t.learnCell = t.learnCell || param.Role != models.Readout
+			params = append(params, optim.Param{Name: param.Name, N: len(param.Data)})
+		}
+	}
+	if t.state, err = c.Optimizer.Value.Start(params); err != nil {
+		return nil, fmt.Errorf("train: optimizer %q: %w", c.Optimizer.Name, err)
+	}
+	t.schedule = optim.Schedule{Shape: s.Schedule, Warmup: s.Warmup, Steps: t.Steps()}
+	if s.Schedule != "constant" || s.Warmup > 0 {
+		if err := t.schedule.Check(); err != nil {
+			return nil, fmt.Errorf("train: %w", err)
+		}
+	}
+	return t, nil
+}
+
+func learns(trained string, r models.Role) bool {
+	switch trained {
+	case "none":
+		return false
+	case "recurrent":
+		return r == models.Recurrent || r == models.Bias
+	case "readout":
+		return r == models.Readout
+	}
+	return true
+}
+
+// Steps is the number of updates of the whole run.
+func (t *Trainer[T]) Steps() int {
+	if t.settings.Trained == "none" {
+		return 0
+	}
+	return t.settings.Epochs * t.batches.Len()
+}
+
+// Bytes is the memory that layer, solvers, rule and optimiser hold for their numbers.
+func (t *Trainer[T]) Bytes() int {
+	return t.Layer.Bytes() + t.grads.Bytes() + t.state.Bytes() + t.ruleBytes
+}
+
+// Done reports whether all steps have been made.
+func (t *Trainer[T]) Done() bool { return t.Step >= t.Steps() }
+
+// Next makes one update and returns its record; at the end of an epoch also the epoch's,
+// with the loss and accuracy on the test split. An interrupted step leaves the
+// trainer as it was.
+func (t *Trainer[T]) Next(ctx context.Context, observers ...Observer[T]) (StepRecord, *EpochRecord, error) {
+	perEpoch := t.batches.Len()
+	epoch, k := t.Step/perEpoch, t.Step%perEpoch
+	batch := t.batches.At(epoch, k)
+	start, counts := time.Now(), t.Layer.Counts()
+	s, err := t.gradients(ctx, batch)
+	if err != nil {
+		return StepRecord{}, nil, err
+	}
+	spent := t.Layer.Counts().Sub(counts)
+	wall := time.Since(start)
+	rows := float64(len(batch.Rows))
+	s.Record.Step, s.Record.Epoch = t.Step+1, epoch+1
+	s.Record.Cell, s.Record.Adjoint = float64(spent.Cell)/rows, float64(spent.Adjoint+spent.Tangent)/rows
+	for _, o := range observers {
+		if err := o.Observe(ctx, s); err != nil {
+			return StepRecord{}, nil, err
+		}
+	}
+	start = time.Now()
+	if err := t.update(&s); err != nil {
+		return s.Record, nil, err
+	}
+	t.Wall += wall + time.Since(start)
+	t.Counts.Cell += spent.Cell
+	t.Counts.Adjoint += spent.Adjoint
+	t.Counts.Tangent += spent.Tangent
+	t.Samples += int64(len(batch.Rows))
+	t.Failed += int64(s.Record.Failed)
+	if s.Record.Skipped == "" {
+		t.Epoch.Samples += len(batch.Rows)
+		t.Epoch.Loss += float64(s.Record.Loss) * rows
+	}
+	if batch.Labels != nil && s.Record.Skipped == "" {
+		t.Epoch.Correct += losses.Correct(s.Output.Y, t.Layer.Outputs, batch.Labels)
+	}
+	t.Step++
+	if t.Step%perEpoch != 0 {
+		return s.Record, nil, nil
+	}
+	e := &EpochRecord{
+		Step: t.Step, Epoch: epoch + 1,
+		TrainLoss: Number(t.Epoch.Loss / float64(t.Epoch.Samples)), TrainAccuracy: Number(math.NaN()),
+	}
+	if batch.Labels != nil {
+		e.TrainAccuracy = Number(float64(t.Epoch.Correct) / float64(t.Epoch.Samples))
+	}
+	score, err := t.Test(ctx)
+	if err != nil {
+		return s.Record, nil, err
+	}
+	e.TestLoss, e.TestAccuracy = score.Loss, score.Accuracy
+	t.Epoch = EpochSums{}
+	return s.Record, e, nil
+}
+
+// gradients solves the batch and fills t.grads.
+func (t *Trainer[T]) gradients(ctx context.Context, batch *tasks.Batch[T]) (Step[T], error) {
+	t.grads.Clear()
+	s := Step[T]{Index: t.Step, Batch: batch, Params: t.Layer.Params, Grads: t.grads, Trained: t.trained}
+	loss := objective[T]{loss: t.loss, outputs: t.Layer.Outputs, batch: batch}
+	s.Loss = loss
+	var report rules.Report
+	var err error
+	switch rule := t.rule.(type) {
+	case rules.EquilibriumRule[T]:
+		if s.Equilibrium, err = t.Layer.Solve(ctx, batch.X, nil, t.forward); err != nil {
+			return s, t.stepError(err)
+		}
+		e := s.Equilibrium
+		s.Z = e.Z
+		if s.Output, err = t.Layer.Evaluate(e.Z, loss, t.grads); err != nil {
+			return s, t.stepError(err)
+		}
+		if t.learnCell {
+			report, err = rule.Gradient(ctx, rules.Situation[T]{
+				Equilibrium: e, Output: s.Output, Loss: loss, Forward: t.forward, Backward: t.backward,
+			}, t.grads)
+			if err != nil {
+				return s, t.stepError(err)
+			}
+		}
+		report.Solves = append(report.Solves, e.Report)
+		for _, r := range e.Report.Residual {
+			s.Record.Residual = max(s.Record.Residual, Number(r))
+		}
+	case rules.TemporalRule[T]:
+		tr, err := t.Layer.Relax(ctx, batch.X, nil, rule.Horizon())
+		if err != nil {
+			return s, t.stepError(err)
+		}
+		s.Z = tr.Last()
+		if s.Output, err = t.Layer.Evaluate(s.Z, loss, t.grads); err != nil {
+			return s, t.stepError(err)
+		}
+		if t.learnCell {
+			if report, err = rule.Gradient(ctx, tr, s.Output, t.grads); err != nil {
+				return s, t.stepError(err)
+			}
+		}
+		s.Record.Residual = Number(change(tr.Z[len(tr.Z)-2], s.Z, t.Layer.Units))
+	default:
+		return s, fmt.Errorf("train: rule %q has no Gradient for an equilibrium or a trajectory", t.Config.Rule.Name)
+	}
+	t.ruleBytes = max(t.ruleBytes, report.Bytes)
+	s.Record.Loss = Number(s.Output.Mean())
+	s.Record.Accuracy = Number(math.NaN())
+	if batch.Labels != nil {
+		s.Record.Accuracy = Number(losses.Accuracy(s.Output.Y, t.Layer.Outputs, batch.Labels))
+	}
+	s.Record.Failed = report.Failed()
+	if s.Record.Failed > 0 && t.settings.Unconverged == "stop" {
+		for _, r := range report.Solves {
+			if err := r.Err(); err != nil {
+				return s, t.stepError(err)
+			}
+		}
+	}
+	return s, nil
+}
+
+// stepError says at which step an error came up.
+func (t *Trainer[T]) stepError(err error) error {
+	return fmt.Errorf("train: step %d: %w", t.Step+1, err)
+}
+
+// change is the largest relative change ‖z′ − z‖/‖z′‖ of a sample.
+func change[T deq.Float](z, next []T, units int) float64 {
+	largest := 0.0
+	for b := 0; b < len(z); b += units {
+		var d, f float64
+		for i := b; i < b+units; i++ {
+			g := float64(next[i]) - float64(z[i])
+			d, f = d+g*g, f+float64(next[i])*float64(next[i])
+		}
+		largest = max(largest, math.Sqrt(d/f))
+	}
+	return largest
+}
+
+// update clips the gradients and moves the parameters that learn.
+func (t *Trainer[T]) update(s *Step[T]) error {
+	names := make([]string, len(t.trained))
+	params, grads := make([][]T, len(t.trained)), make([][]T, len(t.trained))
+	for j, i := range t.trained {
+		names[j] = t.Layer.Params[i].Name
+		params[j], grads[j] = t.Layer.Params[i].Data, t.grads[i].Data
+	}
+	var bad error
+	if l := float64(s.Record.Loss); math.IsNaN(l) || math.IsInf(l, 0) {
+		bad = &DivergedError{Step: t.Step + 1, Where: "loss", Value: l}
+	} else if err := optim.FirstNonFinite(names, grads); err != nil {
+		bad = &DivergedError{Step: t.Step + 1, Cause: err}
+		var at *optim.NonFiniteError
+		if errors.As(err, &at) {
+			bad.(*DivergedError).Where = at.Name
+		}
+	}
+	if bad != nil {
+		if t.settings.NonFinite == "stop" {
+			return bad
+		}
+		s.Record.Skipped = bad.Error()
+		if t.settings.NonFinite == "halve" {
+			t.Scale /= 2
+		}
+		return nil
+	}
+	s.Record.GradNorm = Number(optim.ClipNorm(grads, t.settings.Clip))
+	if len(t.trained) == 0 {
+		return nil
+	}
+	t.state.Step(t.Scale*t.schedule.Factor(int64(t.Step)), params, grads)
+	t.Layer.Updated()
+	return nil
+}
+
+// Score is the loss and accuracy on a split.
+type Score struct {
+	Loss     Number `json:"loss"`
+	Accuracy Number `json:"accuracy"` // null for regression
+}
+
+// Test scores the network on the test split (the held-out part of the training split with
+// Settings.Holdout). Its evaluations and time are not counted.
+func (t *Trainer[T]) Test(ctx context.Context) (Score, error) { return t.score(ctx, t.test) }
+
+func (t *Trainer[T]) score(ctx context.Context, split tasks.Split) (Score, error) {
+	batches, err := tasks.NewBatches[T](split, t.batches.Size(), t.settings.Seed)
+	if err != nil {
+		return Score{}, fmt.Errorf("train: test: %w", err)
+	}
+	var sum float64
+	correct := 0
+	for k := range batches.Len() {
+		batch := batches.InOrder(k)
+		var z []T
+		if rule, ok := t.rule.(rules.TemporalRule[T]); ok {
+			tr, err := t.Layer.Relax(ctx, batch.X, nil, rule.Horizon())
+			if err != nil {
+				return Score{}, fmt.Errorf("train: test: %w", err)
+			}
+			z = tr.Last()
+		} else {
+			e, err := t.Layer.Solve(ctx, batch.X, nil, t.forward)
+			if err != nil {
+				return Score{}, fmt.Errorf("train: test: %w", err)
+			}
+			z = e.Z
+		}
+		o, err := t.Layer.Evaluate(z, objective[T]{loss: t.loss, outputs: t.Layer.Outputs, batch: batch}, nil)
+		if err != nil {
+			return Score{}, fmt.Errorf("train: test: %w", err)
+		}
+		sum += o.Mean() * float64(len(batch.Rows))
+		if batch.Labels != nil {
+			correct += losses.Correct(o.Y, t.Layer.Outputs, batch.Labels)
+		}
+	}
+	s := Score{Loss: Number(sum / float64(split.N)), Accuracy: Number(math.NaN())}
+	if split.Labels != nil {
+		s.Accuracy = Number(float64(correct) / float64(split.N))
+	}
+	return s, nil
+}
