@@ -214,10 +214,13 @@ func (a *gramWindow[T]) next(b int, z, _ []T) bool {
 	if !a.coefficients(a.gram[b*m*m:(b+1)*m*m], used) {
 		return false
 	}
-	clear(z)
 	for j, w := range a.alpha[:used] {
 		at := (b*m + j) * n
-		kernels.Axpy(T(w), a.f[at:at+n], z)
+		if j == 0 {
+			kernels.Scale(z, T(w), a.f[at:at+n])
+		} else {
+			kernels.Axpy(T(w), a.f[at:at+n], z)
+		}
 		if a.beta != 1 {
 			kernels.Axpy(T(w*(a.beta-1)), a.g[at:at+n], z)
 		}
