@@ -42,6 +42,7 @@ type operation struct {
 	kind             kind
 	name             string // elementwise function or kind of product
 	axes             []int  // reduced axes, or a permutation
+	axesB            []int  // contracted axes of the right operand of tensordot, axes being the left's
 	axis             int
 	start, end, step int
 	transA, transB   bool
@@ -110,10 +111,14 @@ func decode(op gorgonia.Op) (operation, error) {
 			End() int
 			Step() int
 		})
-		if !ok || f.isNil("Slice") { // the whole axis
-			return operation{}, f.err
+		if !f.isNil("Slice") && ok {
+			o.start, o.end, o.step = s.Start(), s.End(), max(s.Step(), 1)
 		}
-		o.start, o.end, o.step = s.Start(), s.End(), s.Step()
+		if o.end <= o.start { // the whole axis, to Gorgonia
+			o = operation{kind: o.kind, name: wholeName}
+		}
+	case "tensordotOp":
+		o = operation{kind: productKind, name: "tensordot", axes: f.ints("aAxes"), axesB: f.ints("bAxes")}
 	case "softmaxOp":
 		o = operation{kind: softmaxKind, axis: f.int("axis"), log: f.bool("isLog")}
 	case "softmaxDiffOp":

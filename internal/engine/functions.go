@@ -30,6 +30,7 @@ var mapNames = map[string]bool{
 
 // Names of functions that the compiler makes itself.
 const (
+	wholeName      = "whole" // slice of a whole axis
 	copyName       = "copy"
 	reluName       = "relu"
 	tanhVJPName    = "tanh'"    // g·(1 − y²) of g and y

@@ -25,9 +25,17 @@ func (v *value) measure() bool {
 	case sumKind, maxKind:
 		return v.measureReduction()
 	case sliceKind:
+		if v.op.name == wholeName {
+			v.op = operation{kind: reshapeKind}
+			return v.args[0].size == v.size
+		}
 		return v.op.start >= 0 && v.op.step >= 1 && v.split(v.args[0].shape, v.op.axis) &&
 			v.size == v.outer*v.inner*sliceLength(v.op)
 	case scatterKind:
+		if v.op.name == wholeName && v.args[1].size == v.size {
+			v.op, v.args = operation{kind: reshapeKind}, v.args[1:]
+			return true
+		}
 		if v.op.start < 0 || v.op.step < 1 || !v.split(v.shape, v.op.axis) ||
 			v.args[1].size != v.outer*v.inner*sliceLength(v.op) {
 			return false
@@ -98,7 +106,45 @@ func (v *value) measureProduct() bool {
 		v.m, v.k, v.n = v.args[0].size, 1, v.args[1].size
 		v.op.transA, v.op.transB = false, false
 	}
+	if v.op.name == "tensordot" && !v.measureTensordot() {
+		return false
+	}
 	return v.args[0].size == v.m*v.k && v.args[1].size == v.k*v.n && v.size == v.m*v.n
+}
+
+// measureTensordot accepts contractions over the first or the last axes of each operand, in order.
+func (v *value) measureTensordot() bool {
+	a, b := v.args[0].shape, v.args[1].shape
+	count := len(v.op.axes)
+	if count == 0 || len(v.op.axesB) != count || count > len(a) || count > len(b) {
+		return false
+	}
+	// from returns the first of the axes if they follow each other.
+	from := func(axes []int) int {
+		for i, x := range axes {
+			if x != axes[0]+i {
+				return -1
+			}
+		}
+		return axes[0]
+	}
+	switch from(v.op.axes) {
+	case len(a) - count:
+		v.m, v.k, v.op.transA = volume(a[:len(a)-count]), volume(a[len(a)-count:]), false
+	case 0:
+		v.m, v.k, v.op.transA = volume(a[count:]), volume(a[:count]), true
+	default:
+		return false
+	}
+	switch from(v.op.axesB) {
+	case 0:
+		v.n, v.op.transB = volume(b[count:]), false
+	case len(b) - count:
+		v.n, v.op.transB = volume(b[:len(b)-count]), true
+	default:
+		return false
+	}
+	return true
 }
 
 func (v *value) measureBatch() bool {

@@ -89,6 +89,7 @@ func layoutCases() []layoutCase {
 	} {
 		add(name, operation{kind: mapKind, name: name})(f(a))
 	}
+	add("Tensordot", operation{kind: productKind, name: "tensordot", axes: []int{2}, axesB: []int{0}})(gorgonia.Tensordot([]int{2}, []int{0}, d, b))
 	add("Sum", operation{kind: sumKind, axes: []int{0, 2}})(gorgonia.Sum(d, 0, 2))
 	add("Max", operation{kind: maxKind, axes: []int{1}})(gorgonia.Max(a, 1))
 	add("Reshape", operation{kind: reshapeKind})(gorgonia.Reshape(a, tensor.Shape{12}))

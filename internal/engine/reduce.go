@@ -28,7 +28,7 @@ func (p *program[T]) emitReduction(v *value) {
 // sumAxis sums the first count of stride indices of the middle axis of src.
 func sumAxis[T kernels.Float](dst, src []T, outer, count, stride, inner int) {
 	if inner == 1 {
-		kernels.RowSums(dst, outer, count, src, stride)
+		kernels.RowSums(dst[:outer], outer, count, src, stride)
 		return
 	}
 	for i := range outer {

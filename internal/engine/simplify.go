@@ -90,6 +90,8 @@ func (x *expression) absorbMovements() {
 		case transposeKind:
 			if keepsOrder(v.args[0].shape, v.op.axes) {
 				v.op = operation{kind: reshapeKind}
+			} else {
+				v.turnProduct()
 			}
 		case productKind:
 			for i := range 2 {
@@ -116,6 +118,34 @@ func (x *expression) absorbMovements() {
 			}
 			for x.mergeRepeats(v) {
 			}
+		}
+	}
+}
+
+// turnProduct makes (A·B)ᵀ the product Bᵀ·Aᵀ, if v is that.
+func (v *value) turnProduct() {
+	p := v.args[0]
+	if p.op.kind != productKind || !single(p) || len(p.args) != 2 {
+		return
+	}
+	rotated := v.op.axes[0] // axes go rotated, …, last, 0, …, rotated−1
+	for i, a := range v.op.axes {
+		if a != (i+rotated)%len(v.op.axes) {
+			return
+		}
+	}
+	if volume(p.shape[:rotated]) != p.m {
+		return
+	}
+	v.op = operation{kind: productKind, name: p.op.name, transA: !p.op.transB, transB: !p.op.transA}
+	v.args = []*value{p.args[1], p.args[0]}
+	v.m, v.n, v.k = p.n, p.m, p.k
+	for i, a := range v.args { // vectors are not transposed
+		if i == 0 && (v.m == 1 || v.k == 1) && a.size == v.m*v.k {
+			v.op.transA = false
+		}
+		if i == 1 && (v.n == 1 || v.k == 1) && a.size == v.n*v.k {
+			v.op.transB = false
 		}
 	}
 }
