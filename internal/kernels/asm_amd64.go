@@ -48,7 +48,25 @@ func tile[T Float](level Level, rows, cols, k int, a strided[T], b []T, ldb int,
 	}
 }
 
-func vector[T Float](o op, dst, x, y, z []T, s T) bool { return false }
+// vector computes dst = op(x, y, z, s) if there is assembly for it and says
+// whether there is. All slices are as long as dst.
+func vector[T Float](o op, dst, x, y, z []T, s T) bool {
+	level := Current()
+	if level == Portable || len(dst) == 0 {
+		return false
+	}
+	d, px, py, pz := unsafe.Pointer(&dst[0]), unsafe.Pointer(&x[0]), unsafe.Pointer(&y[0]), unsafe.Pointer(&z[0])
+	switch {
+	case isDouble[T]() && level == AVX512:
+		return vectorF64AVX512(o, (*float64)(d), (*float64)(px), (*float64)(py), (*float64)(pz), float64(s), len(dst))
+	case isDouble[T]():
+		return vectorF64AVX2(o, (*float64)(d), (*float64)(px), (*float64)(py), (*float64)(pz), float64(s), len(dst))
+	case level == AVX512:
+		return vectorF32AVX512(o, (*float32)(d), (*float32)(px), (*float32)(py), (*float32)(pz), float32(s), len(dst))
+	default:
+		return vectorF32AVX2(o, (*float32)(d), (*float32)(px), (*float32)(py), (*float32)(pz), float32(s), len(dst))
+	}
+}
 
 func reduceVector[T Float](o op, part *[lanes]float64, x, y []T) bool { return false }
 

@@ -7,7 +7,8 @@ import "math"
 // not depend on its place in the slice.
 //
 // Errors are in units in the last place (ulp) of the exact result, over all
-// arguments. NaN, ±Inf, −0 and subnormal numbers are treated as by package math.
+// arguments. NaN, ±Inf, −0 and subnormal numbers are treated as package math
+// documents.
 // AVX2 and AVX512 give the same bits; Portable rounds package math's result.
 
 // Tanh computes dst = tanh(x), to 4 ulp.
@@ -17,7 +18,7 @@ func Tanh[T Float](dst, x []T) {
 
 // Exp computes dst = eˣ, to 2 ulp.
 func Exp[T Float](dst, x []T) {
-	unary(opExp, dst, x, func(v T) T { return T(math.Exp(float64(v))) })
+	unary(opExp, dst, x, func(v T) T { return T(exp(float64(v))) })
 }
 
 // Sigmoid computes dst = 1/(1 + e⁻ˣ), to 4 ulp.
@@ -41,7 +42,23 @@ func Softplus[T Float](dst, x []T) {
 
 // Log computes dst = log x, to 2 ulp.
 func Log[T Float](dst, x []T) {
-	unary(opLog, dst, x, func(v T) T { return T(math.Log(float64(v))) })
+	unary(opLog, dst, x, func(v T) T { return T(log(float64(v))) })
+}
+
+// exp is math.Exp, which on amd64 overflows from 709.45 on instead of 709.78.
+func exp(x float64) float64 {
+	if x > 709 {
+		return math.Expm1(x)
+	}
+	return math.Exp(x)
+}
+
+// log is math.Log, which on amd64 is wrong for subnormal numbers.
+func log(x float64) float64 {
+	if 0 < x && x < 0x1p-1022 {
+		return math.Log(x*0x1p52) - 52*math.Ln2
+	}
+	return math.Log(x)
 }
 
 // Relu computes dst = max(x, 0); NaN stays NaN and −0 stays −0.

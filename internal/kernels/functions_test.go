@@ -16,7 +16,7 @@ type function struct {
 
 var functionTable = []function{
 	{"Tanh", Tanh[float32], Tanh[float64], math.Tanh, 4, 4},
-	{"Exp", Exp[float32], Exp[float64], math.Exp, 2, 2},
+	{"Exp", Exp[float32], Exp[float64], exp, 2, 2},
 	{"Sigmoid", Sigmoid[float32], Sigmoid[float64], func(x float64) float64 {
 		e := math.Exp(-math.Abs(x))
 		if x < 0 {
@@ -27,7 +27,7 @@ var functionTable = []function{
 	{"Softplus", Softplus[float32], Softplus[float64], func(x float64) float64 {
 		return max(x, 0) + math.Log1p(math.Exp(-math.Abs(x)))
 	}, 4, 4},
-	{"Log", Log[float32], Log[float64], math.Log, 2, 2},
+	{"Log", Log[float32], Log[float64], log, 2, 2},
 }
 
 // The error bounds of the doc comments hold over all exponents.

@@ -14,9 +14,9 @@ import (
 // depend on nothing but row i, column j and beta: not on m, on n, on the
 // element's place, or on how the loops are blocked. AVX2 and AVX512 agree.
 
-// blockBytes is how much of B is used again and again before the next part: half
-// of a common second-level cache.
-const blockBytes = 512 << 10
+// blockBytes is how much of B is used again and again before the next part: a
+// common second-level cache.
+const blockBytes = 1 << 20
 
 // blockDepth is how many steps p one tile takes at a time, so that its rows of A
 // stay in the first-level cache.

@@ -35,7 +35,8 @@ func main() {
 func generate() (map[string][]byte, error) {
 	files := make(map[string][]byte)
 	for name, emit := range map[string]func(*target){
-		"gemm": emitTile,
+		"gemm":        emitTile,
+		"elementwise": emitElementwise,
 	} {
 		c := build.NewContext()
 		c.Constraint(buildtags.Term("amd64"))
@@ -61,5 +62,7 @@ func generate() (map[string][]byte, error) {
 			files[name+suffix] = text
 		}
 	}
-	return files, nil
+	var err error
+	files["dispatch_amd64.go"], err = dispatch()
+	return files, err
 }

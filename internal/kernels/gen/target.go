@@ -1,9 +1,6 @@
 package main
 
 import (
-	"fmt"
-
-	"github.com/mmcloughlin/avo/attr"
 	"github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
@@ -15,7 +12,7 @@ type target struct {
 	double bool                   // float64, else float32
 	wide   bool                   // AVX-512, else AVX2 with FMA
 	tables map[string]operand.Mem // vector constants by name
-	labels int
+	held   int                    // constants in registers in the function
 }
 
 func targets(c *build.Context) []*target {
@@ -84,12 +81,6 @@ func (t *target) vec() reg.VecVirtual {
 	return t.YMM()
 }
 
-// fresh returns a label that is not used yet in the function.
-func (t *target) fresh(name string) string {
-	t.labels++
-	return fmt.Sprintf("%s%d", name, t.labels)
-}
-
 func (t *target) load(m operand.Mem, v reg.VecVirtual)  { t.pick(t.VMOVUPS, t.VMOVUPD)(m, v) }
 func (t *target) store(v reg.VecVirtual, m operand.Mem) { t.pick(t.VMOVUPS, t.VMOVUPD)(v, m) }
 
@@ -154,29 +145,4 @@ func (t *target) laneMasks(n reg.GPVirtual, count int) []mask {
 		masks[i] = v
 	}
 	return masks
-}
-
-// laneNumbers returns i·lanes, i·lanes + 1, … as integers of an element's size.
-func (t *target) laneNumbers(i int) operand.Mem {
-	return t.table(fmt.Sprintf("lanes%d", i), func(lane int) operand.Constant {
-		if t.double {
-			return operand.U64(uint64(i*t.lanes() + lane))
-		}
-		return operand.U32(uint32(i*t.lanes() + lane))
-	})
-}
-
-// table returns a vector constant, which it defines on first use.
-func (t *target) table(name string, value func(lane int) operand.Constant) operand.Mem {
-	name += t.suffix()
-	if m, ok := t.tables[name]; ok {
-		return m
-	}
-	m := t.StaticGlobal(name)
-	t.DataAttributes(attr.RODATA | attr.NOPTR)
-	for lane := range t.lanes() {
-		t.AppendDatum(value(lane))
-	}
-	t.tables[name] = m
-	return m
 }
