@@ -21,7 +21,7 @@ type Config struct {
 	Batch   int    `default:"64" doc:"largest number of samples in a batch"`
 	Shard   int    `default:"32" doc:"samples that one core solves at a time; results do not depend on the number of cores, only on this"`
 	Workers int    `doc:"cores to use; 0 means all of GOMAXPROCS"`
-	Engine  string `default:"tape" doc:"executor of the graphs: Gorgonia's TapeMachine" choices:"tape"`
+	Engine  string `default:"fast" doc:"executor of the graphs: our own, or Gorgonia's TapeMachine" choices:"fast,tape"`
 }
 
 // dims are the sizes that a model and a task fix.

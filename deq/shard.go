@@ -41,7 +41,11 @@ func (s *shard[T]) program(f function) (*unit[T], error) {
 	if err != nil {
 		return nil, fmt.Errorf("deq: %w", err)
 	}
-	p, err := engine.CompileTape[T](e.outs, engine.Options{Inputs: e.inputs, Rows: s.capacity})
+	compile := engine.Compile[T]
+	if l.config.Engine == "tape" {
+		compile = engine.CompileTape[T]
+	}
+	p, err := compile(e.outs, engine.Options{Inputs: e.inputs, Rows: s.capacity})
 	if err != nil {
 		return nil, fmt.Errorf("deq: compile the %v: %w", f, err)
 	}

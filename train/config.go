@@ -61,7 +61,7 @@ type Settings struct {
 	Schedule    string  `default:"constant" doc:"course of the learning rate" choices:"constant,linear,cosine"`
 	Warmup      int     `doc:"steps over which the learning rate rises from 0"`
 	Precision   string  `default:"float32" doc:"number type" choices:"float32,float64"`
-	Engine      string  `default:"tape" doc:"executor of the graphs" choices:"tape"`
+	Engine      string  `default:"fast" doc:"executor of the graphs: our own, or Gorgonia's TapeMachine" choices:"fast,tape"`
 	Shard       int     `default:"32" doc:"samples that one core solves at a time"`
 	Workers     int     `doc:"cores; 0 is all"`
 	NonFinite   string  `default:"stop" doc:"at a NaN or infinity in loss or gradient: stop, skip the update, or skip it and halve the learning rate" choices:"stop,skip,halve"`

@@ -10,6 +10,7 @@ import (
 	"attractor/deq"
 	"attractor/internal/options"
 	"attractor/models"
+	"attractor/solvers"
 	"attractor/train/losses"
 	"attractor/train/optim"
 	"attractor/train/rules"
@@ -282,7 +283,7 @@ func (t *Trainer[T]) Next(ctx context.Context, observers ...Observer[T]) (StepRe
 func (t *Trainer[T]) gradients(ctx context.Context, batch *tasks.Batch[T]) (Step[T], error) {
 	t.grads.Clear()
 	s := Step[T]{Index: t.Step, Batch: batch, Params: t.Layer.Params, Grads: t.grads, Trained: t.trained}
-	loss := objective[T]{loss: t.loss, outputs: t.Layer.Outputs, batch: batch}
+	loss := t.objective(batch)
 	s.Loss = loss
 	var report rules.Report
 	var err error
@@ -399,6 +400,27 @@ func (t *Trainer[T]) update(s *Step[T]) error {
 	return nil
 }
 
+// settle finds the state that is read out, as the rule has it found: the equilibrium, with
+// the solver's report, or the last state of a relaxation.
+func (t *Trainer[T]) settle(ctx context.Context, batch *tasks.Batch[T]) ([]T, *solvers.Report, error) {
+	if rule, ok := t.rule.(rules.TemporalRule[T]); ok {
+		tr, err := t.Layer.Relax(ctx, batch.X, nil, rule.Horizon())
+		if err != nil {
+			return nil, nil, err
+		}
+		return tr.Last(), nil, nil
+	}
+	e, err := t.Layer.Solve(ctx, batch.X, nil, t.forward)
+	if err != nil {
+		return nil, nil, err
+	}
+	return e.Z, e.Report, nil
+}
+
+func (t *Trainer[T]) objective(batch *tasks.Batch[T]) deq.Loss[T] {
+	return objective[T]{loss: t.loss, outputs: t.Layer.Outputs, batch: batch}
+}
+
 // Score is the loss and accuracy on a split.
 type Score struct {
 	Loss     Number `json:"loss"`
@@ -418,21 +440,11 @@ func (t *Trainer[T]) score(ctx context.Context, split tasks.Split) (Score, error
 	correct := 0
 	for k := range batches.Len() {
 		batch := batches.InOrder(k)
-		var z []T
-		if rule, ok := t.rule.(rules.TemporalRule[T]); ok {
-			tr, err := t.Layer.Relax(ctx, batch.X, nil, rule.Horizon())
-			if err != nil {
-				return Score{}, fmt.Errorf("train: test: %w", err)
-			}
-			z = tr.Last()
-		} else {
-			e, err := t.Layer.Solve(ctx, batch.X, nil, t.forward)
-			if err != nil {
-				return Score{}, fmt.Errorf("train: test: %w", err)
-			}
-			z = e.Z
+		z, _, err := t.settle(ctx, batch)
+		if err != nil {
+			return Score{}, fmt.Errorf("train: test: %w", err)
 		}
-		o, err := t.Layer.Evaluate(z, objective[T]{loss: t.loss, outputs: t.Layer.Outputs, batch: batch}, nil)
+		o, err := t.Layer.Evaluate(z, t.objective(batch), nil)
 		if err != nil {
 			return Score{}, fmt.Errorf("train: test: %w", err)
 		}
