@@ -49,6 +49,22 @@ A is assembled from its products with unit vectors: n + 1 evaluations, n³/3 mul
 	).With(fixedPoint[T]()...)
 }
 
+// Splittings lists the methods for monotone equilibria, whose Problem has a Splitting.
+func Splittings[T Float]() *catalog.Catalog[Method[T]] {
+	return catalog.Must("splitting",
+		catalog.Entry[Method[T]]{
+			Name: "forward-backward", Value: ForwardBackward[T]{}, Refs: []string{refWinston},
+			Doc: `forward-backward splitting for monotone equilibria
+z ← prox^α((1 − α)z + α(Wz + c)). One product with W a step; converges for α < 2m/‖I − W‖².`,
+		},
+		catalog.Entry[Method[T]]{
+			Name: "peaceman-rachford", Value: PeacemanRachford[T]{}, Refs: []string{refWinston},
+			Doc: `Peaceman-Rachford splitting for monotone equilibria
+Alternates (I + α(I − W))⁻¹ and prox^α; converges for any α > 0. Two products a step, usually fewer steps.`,
+		},
+	)
+}
+
 // fixedPoint lists the methods that only evaluate f.
 func fixedPoint[T Float]() []catalog.Entry[Method[T]] {
 	return []catalog.Entry[Method[T]]{

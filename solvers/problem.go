@@ -26,6 +26,9 @@ type Problem[T Float] struct {
 	// have been linearised.
 	JVP func(rows []int, v, jv []T) error
 	VJP func(rows []int, u, ju []T) error
+
+	// Splitting is what the operator-splitting methods need, and only they.
+	Splitting Splitting[T]
 }
 
 // Shape is what a method needs to know to allocate its state.

@@ -22,6 +22,9 @@ const (
 	refEisenstat = `@article{eisenstat1996,
   author = {Eisenstat, Stanley C. and Walker, Homer F.}, title = {Choosing the Forcing Terms in an Inexact Newton Method},
   journal = {SIAM Journal on Scientific Computing}, volume = {17}, number = {1}, pages = {16--32}, year = {1996}, doi = {10.1137/0917003}}`
+	refWinston = `@inproceedings{winston2020,
+  author = {Winston, Ezra and Kolter, J. Zico}, title = {Monotone operator equilibrium networks},
+  booktitle = {Advances in Neural Information Processing Systems}, volume = {33}, year = {2020}, eprint = {2006.08591}, archivePrefix = {arXiv}}`
 	refSaad = `@article{saad1986,
   author = {Saad, Youcef and Schultz, Martin H.}, title = {GMRES: A Generalized Minimal Residual Algorithm for Solving Nonsymmetric Linear Systems},
   journal = {SIAM Journal on Scientific and Statistical Computing}, volume = {7}, number = {3}, pages = {856--869}, year = {1986}, doi = {10.1137/0907058}}`
