@@ -97,9 +97,12 @@ func (l *layout) drawPanel(p pen, pl *panelLayout, x0, y0 float64) {
 		case g.Upright && x.holds(g.At):
 			at := x.at(g.At)
 			p.stroke(faint, 0.8, dashes, point{at, y0}, point{at, y0 + l.h})
+			d.placed = append(d.placed, box{at - 0.5, y0, at + 0.5, y0 + l.h})
 			p.text(at, y0-3, tickStyle, center, g.Label)
 		case !g.Upright && y.holds(g.At):
-			p.stroke(faint, 0.8, dashes, point{x0, y.at(g.At)}, point{x0 + l.w, y.at(g.At)})
+			at := y.at(g.At)
+			p.stroke(faint, 0.8, dashes, point{x0, at}, point{x0 + l.w, at})
+			d.placed = append(d.placed, box{x0, at - 0.5, x0 + l.w, at + 0.5})
 		}
 	}
 	for i, b := range pl.p.Bars {
@@ -279,6 +282,7 @@ func (d *data) whisker(style draw.LineStyle, a, b point) {
 		}
 	}
 	d.area.StrokeLines(style, d.area.ClipLinesXY(lines...)...)
+	d.placed = append(d.placed, box{math.Min(a.x, b.x) - 1, math.Min(a.y, b.y) - 1, math.Max(a.x, b.x) + 1, math.Max(a.y, b.y) + 1})
 }
 
 func (d *data) errorBars(s Points, c color.NRGBA) {

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"html"
 	"image/color"
-	"os"
+	"io"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -14,6 +14,8 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 	"gonum.org/v1/plot/vg/vgimg"
 	"gonum.org/v1/plot/vg/vgsvg"
+
+	"attractor/internal/atomicfile"
 )
 
 // dpi is twice the 96 dots per inch that screens count in.
@@ -30,35 +32,15 @@ func Save(dir, name string, f Figure) error {
 		if err != nil {
 			return err
 		}
-		if err := writeByRename(filepath.Join(dir, name+out.ext), b); err != nil {
+		err = atomicfile.Write(filepath.Join(dir, name+out.ext), func(w io.Writer) error {
+			_, err := w.Write(b)
+			return err
+		})
+		if err != nil {
 			return fmt.Errorf("figure: save %s: %w", name+out.ext, err)
 		}
 	}
 	return nil
-}
-
-func writeByRename(path string, b []byte) (err error) {
-	tmp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			os.Remove(tmp.Name())
-		}
-	}()
-	if _, err = tmp.Write(b); err != nil {
-		tmp.Close()
-		return err
-	}
-	if err = tmp.Chmod(0o644); err != nil {
-		tmp.Close()
-		return err
-	}
-	if err = tmp.Close(); err != nil {
-		return err
-	}
-	return os.Rename(tmp.Name(), path)
 }
 
 // PNG returns the figure as a PNG at 192 dots per inch.
@@ -129,8 +111,8 @@ func translucent(c color.NRGBA) string {
 }
 
 var (
-	opening  = regexp.MustCompile(`(?s)^.*?<svg[^>]*>\n`)
-	fontName = regexp.MustCompile(`font-family:Liberation Sans;font-variant:[a-z]+;font-weight:([a-z]+);font-style:normal`)
+	opening = regexp.MustCompile(`(?s)^.*?<svg[^>]*>\n`)
+	written = regexp.MustCompile(`<text ([^>]*?)\s+style="font-family:Liberation Sans;font-variant:[a-z]+;font-weight:([a-z]+);font-style:normal;font-size:([0-9.]+)px([^"]*)">([^<]*)</text>`)
 )
 
 // svgBody returns what stands between the opening tag and the end of the document.
@@ -146,5 +128,21 @@ func svgBody(f Figure) (string, *layout, error) {
 		return "", nil, fmt.Errorf("figure %q: encode SVG: %w", f.Title, err)
 	}
 	s := opening.ReplaceAllString(b.String(), "")
-	return fontName.ReplaceAllString(s, "font-family:'Liberation Sans',Arial,Helvetica,sans-serif;font-weight:$1"), l, nil
+	return written.ReplaceAllStringFunc(s, setText), l, nil
+}
+
+// setText names fonts that may stand in for ours, and states the length of the text, so
+// that one with other widths is stretched and covers nothing.
+func setText(element string) string {
+	m := written.FindStringSubmatch(element)
+	place, weight, size, rest, text := m[1], m[2], m[3], m[4], m[5]
+	st := style{font: regular}
+	if weight == "bold" {
+		st.font = bold
+	}
+	if _, err := fmt.Sscan(size, &st.size); err != nil {
+		return element
+	}
+	return fmt.Sprintf(`<text %s textLength="%.5g" lengthAdjust="spacingAndGlyphs" style="font-family:'Liberation Sans',Arial,Helvetica,sans-serif;font-weight:%s;font-size:%spx%s">%s</text>`,
+		place, st.width(html.UnescapeString(text)), weight, size, rest, text)
 }

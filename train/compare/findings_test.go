@@ -1,0 +1,130 @@
+package compare
+
+import (
+	"strings"
+	"testing"
+)
+
+// trialsOf makes trials with exactly these accuracies, seeds 0, 1, 2, ….
+func trialsOf(rule string, evals, cosine float64, accuracy ...float64) (out []Trial) {
+	for i, a := range accuracy {
+		t := Trial{Rule: rule, Seed: uint64(i), TestAccuracy: a, TestLoss: 1 - a, Evals: evals}
+		if finite(cosine) {
+			t.Cosine = []CosinePoint{{Step: 1, Cosine: cosine}}
+		}
+		out = append(out, t)
+	}
+	return out
+}
+
+func TestFindings(t *testing.T) {
+	chance := trialsOf(Untrained, 20, none, 0.10, 0.11, 0.09)
+	diverged := trialsOf("shaky", 20, none, 0.1, 0.9, 0.9)
+	diverged[0].Diverged, diverged[0].Reason = true, "the loss grew beyond 1e6 at step 7"
+	noAccuracy := func(trials ...Trial) []Trial {
+		for i := range trials {
+			trials[i].TestAccuracy = none
+		}
+		return trials
+	}
+	join := func(parts ...[]Trial) (all []Trial) {
+		for _, p := range parts {
+			all = append(all, p...)
+		}
+		return all
+	}
+	for _, tc := range []struct {
+		name   string
+		trials []Trial
+		want   []string // each in some line
+		not    []string // in no line
+	}{
+		{
+			name: "a clear winner",
+			// Differences 0.10, 0.12, 0.11: mean 11 points, t(0.975; 2)·1/√3 = 2.5 points.
+			trials: join(trialsOf("a", 40, 1, 0.90, 0.92, 0.91), trialsOf("b", 20, 0.5, 0.80, 0.80, 0.80), chance),
+			want: []string{"a has the best test accuracy, 91.0 %", "beats the next, b by 11.0 points", "over 3 seeds: 8.5 to 13.5, which excludes zero",
+				"a follows the exact gradient (cosine ≥ 0.999), b 0.50", "cheapest rule, b, needs 0.5 times the evaluations per step of a and gives up 11.0 points"},
+			not: []string{"indistinguishable", "fails", "Alignment", "readout"},
+		},
+		{
+			name:   "a tie, and the cheaper rule says so",
+			trials: join(trialsOf("a", 40, 1, 0.90, 0.92, 0.91), trialsOf("b", 20, 0.9, 0.91, 0.90, 0.90), trialsOf("c", 20, 0.9, 0.5, 0.51, 0.5), chance),
+			want: []string{"a has the best test accuracy, 91.0 %", "indistinguishable from b", "at most 0.7 points", "It beats c by 40.7 points",
+				"b, indistinguishable from a, needs 0.5 times its evaluations per step"},
+			not: []string{"c, indistinguishable", "gives up"},
+		},
+		{
+			name:   "the order of the rules does not matter",
+			trials: join(chance, trialsOf("b", 20, 0.5, 0.80, 0.80, 0.80), trialsOf("a", 40, 1, 0.90, 0.92, 0.91)),
+			want:   []string{"a has the best test accuracy", "beats the next, b by 11.0 points"},
+		},
+		{
+			name:   "one seed decides nothing",
+			trials: join(trialsOf("a", 40, none, 0.9), trialsOf("b", 20, none, 0.8), trialsOf(Untrained, 20, none, 0.1)),
+			want:   []string{"a has the best test accuracy, 90.0 %, before b by 10.0 points; a single shared seed cannot say"},
+			not:    []string{"excludes zero", "indistinguishable", "cosine"},
+		},
+		{
+			name:   "the readout is nearly as good",
+			trials: join(trialsOf("a", 40, none, 0.95, 0.96, 0.94), trialsOf("b", 40, none, 0.92, 0.93, 0.91), trialsOf(ReadoutOnly, 20, none, 0.92, 0.93, 0.91), chance),
+			want:   []string{"Training the readout alone reaches 92.0 %, 96 % of the way from untrained to a", "tells the rules apart little", "Not better than that beyond noise: b."},
+			not:    []string{"the rest is what the rules add"},
+		},
+		{
+			name:   "the readout is not enough",
+			trials: join(trialsOf("a", 40, none, 0.95, 0.96, 0.94), trialsOf("b", 40, none, 0.92, 0.93, 0.91), trialsOf(ReadoutOnly, 20, none, 0.52, 0.53, 0.51), chance),
+			want:   []string{"Training the readout alone reaches 52.0 %, 49 % of the way from untrained to a; the rest is what the rules add."},
+			not:    []string{"apart little", "beyond noise"},
+		},
+		{
+			name:   "the readout is better",
+			trials: join(trialsOf("a", 40, none, 0.85, 0.86, 0.84), trialsOf(ReadoutOnly, 20, none, 0.92, 0.93, 0.91), chance),
+			want:   []string{"Only a learns, to a test accuracy of 85.0 %", "better than every rule"},
+			not:    []string{"apart little"},
+		},
+		{
+			name:   "failures are named",
+			trials: join(trialsOf("a", 40, 1, 0.95, 0.96, 0.94), diverged, trialsOf("lost", 20, 0.01, 0.1, 0.11, 0.09), chance),
+			want:   []string{"Only a learns", "shaky fails: diverged in 1 of 3 seeds (seed 0: the loss grew beyond 1e6 at step 7)", "lost fails: accuracy 10.0 %", "lost 0.01"},
+		},
+		{
+			name:   "nobody learns",
+			trials: join(trialsOf("lost", 20, none, 0.1, 0.11, 0.09), chance),
+			want:   []string{"No rule learns in this setting.", "lost fails"},
+			not:    []string{"best"},
+		},
+		{
+			name:   "alignment does not decide",
+			trials: join(trialsOf("a", 20, 0.3, 0.95, 0.96, 0.94), trialsOf("b", 20, 0.9, 0.80, 0.81, 0.79), chance),
+			want:   []string{"Cosine to the exact gradient: b 0.90, a 0.30.", "a is less aligned than b and yet better", "No rule needs notably fewer evaluations per step than a (20)"},
+		},
+		{
+			name:   "regression is ranked by loss",
+			trials: noAccuracy(join(trialsOf("a", 40, none, 0.80, 0.81, 0.79), trialsOf("b", 20, none, 0.90, 0.92, 0.91), chance)...),
+			want:   []string{"b has the best test loss, 0.09", "beats the next, a by 0.11 (95 % interval"},
+			not:    []string{"points", "accuracy"},
+		},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			lines := Findings(Setting{Name: "s", Rules: Summarise(tc.trials, Summary{})})
+			if len(lines) < 1 || len(lines) > 3 {
+				t.Errorf("%d lines", len(lines))
+			}
+			text := strings.Join(lines, "\n")
+			for _, want := range tc.want {
+				if !strings.Contains(text, want) {
+					t.Errorf("no %q in\n%s", want, text)
+				}
+			}
+			for _, not := range append(tc.not, "NaN", "%!") {
+				if strings.Contains(text, not) {
+					t.Errorf("%q in\n%s", not, text)
+				}
+			}
+		})
+	}
+	if got := Findings(Setting{}); got != nil {
+		t.Errorf("findings of nothing: %q", got)
+	}
+}
