@@ -53,7 +53,7 @@ func (w *qrWindow[T]) push(b int, z, fz []T, _ float64) {
 	if w.begun[b] && w.differ {
 		kernels.Sub(w.dg, w.gNew, gOld)
 		kernels.Sub(zOld, z, zOld)
-		w.insert(b, zOld)
+		w.insert(b, zOld, 10*eps[T]()*norm(fz))
 	}
 	w.begun[b] = true
 	copy(zOld, z)
@@ -63,13 +63,15 @@ func (w *qrWindow[T]) push(b int, z, fz []T, _ float64) {
 // insert puts the difference dg, with dz, before the other columns. With c = Qᵀdg and the
 // rest ρq = dg − Qc, the new factorisation is [Q q] times a matrix that is triangular but
 // for its first column (c, ρ), which rotations of neighbouring rows take care of.
-func (w *qrWindow[T]) insert(b int, dz []T) {
+//
+// A difference below noise is rounding and is left out.
+func (w *qrWindow[T]) insert(b int, dz []T, noise float64) {
 	m := w.m
 	if w.used[b] == m {
 		w.used[b]-- // the oldest is the last
 	}
 	whole := norm(w.dg)
-	if !(whole > 0) {
+	if !(whole > noise) {
 		return
 	}
 	rho := w.orthogonalise(b)

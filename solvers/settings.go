@@ -16,7 +16,7 @@ import (
 //	abs    r = ‖g‖ / atol
 //
 // unless it is running off to infinity, where every relative test is met in the end: ‖f‖
-// is ten times the first and ‖g‖ not half of the first.
+// is ten times the first, and ‖g‖ is not half of the first or rounding exceeds the first.
 type Settings struct {
 	RTol     float64 `doc:"relative tolerance (default 1e-8 in float64, 1e-4 in float32)"`
 	ATol     float64 `doc:"absolute tolerance (default 0)"`

@@ -243,8 +243,11 @@ func (s *Solver[T]) judge(i int) {
 		s.mark[b], s.markEvals[b], s.markStep[b] = r, s.evals[b], s.it.K
 	}
 	t := &s.settings
+	away := s.it.K > 0 && f > 10*s.firstF[b]
 	switch {
-	case r <= 1 && !(g > 0.5*s.first[b] && f > 10*s.firstF[b]):
+	case away && eps[T]()*f > s.first[b]: // rounding hides the residual
+		s.status[b] = Diverged
+	case r <= 1 && !(away && g > 0.5*s.first[b]):
 		s.status[b] = Converged
 	case t.Growth > 0 && g > t.Growth*s.first[b]:
 		s.status[b] = Diverged
