@@ -13,10 +13,9 @@ func (p *program[T]) Explain(w io.Writer) {
 		fmt.Fprintf(w, "not row by row: %v\n", p.rowWise)
 	}
 	for r, steps := range x.steps {
-		for _, k := range p.packed {
+		for key, k := range p.packed {
 			if k.rate == Rate(r) {
-				rows, cols := k.weights.Dims()
-				fmt.Fprintf(w, "%v: pack %s as [%d,%d]\n", Rate(r), k.label, rows, cols)
+				fmt.Fprintf(w, "%v: pack %s as [%d,%d]\n", Rate(r), k.label, key.k, key.n)
 			}
 		}
 		for _, s := range steps {

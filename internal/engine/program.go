@@ -46,6 +46,12 @@ func analyse(outs gorgonia.Nodes, o Options, dtype tensor.Dtype) (x *expression,
 	}
 	building.Lock()
 	defer building.Unlock()
+	return understand(outs, o, dtype, rows, (*expression).plan)
+}
+
+// understand reads and simplifies outs, finds out about their rows, and applies then. The caller
+// holds building.
+func understand(outs gorgonia.Nodes, o Options, dtype tensor.Dtype, rows int, then func(*expression)) (x *expression, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("engine: compile: %v", r)
@@ -59,11 +65,19 @@ func analyse(outs gorgonia.Nodes, o Options, dtype tensor.Dtype) (x *expression,
 		x.listed = append(x.listed, in.Node)
 	}
 	x.simplify()
+	if err := x.complete(); err != nil {
+		return nil, err
+	}
 	x.followRows()
+	then(x)
+	return x, nil
+}
+
+// plan decides how the expression is computed.
+func (x *expression) plan() {
 	x.fuse()
 	x.schedule()
 	x.allocate()
-	return x, nil
 }
 
 // program is an expression with memory.

@@ -5,6 +5,8 @@ import (
 	"reflect"
 
 	"gorgonia.org/gorgonia"
+
+	"attractor/internal/vjp"
 )
 
 // wrongOps lists ops whose results are wrong in Gorgonia v0.9.18 or cannot be repeated, and what
@@ -35,6 +37,26 @@ func refuse(n *gorgonia.Node) error {
 		inner := fields{value: reflect.Indirect(f.value.Field(0))}
 		if inner.int("axis") != 0 {
 			return fmt.Errorf("engine: op %v: the gradient of ByIndices along axis %d is wrong; transpose and index axis 0", n.Op(), inner.int("axis"))
+		}
+	}
+	return nil
+}
+
+// refuseOnTape returns an error for an op that the engine computes rightly and Gorgonia does not.
+func refuseOnTape(x *expression) error {
+	for _, v := range x.values {
+		if v.node == nil || v.node.Op() == nil {
+			continue
+		}
+		op, err := decode(v.node.Op())
+		if err != nil || op.kind != sumKind && op.kind != maxKind {
+			continue
+		}
+		shape := vjp.Children(v.node)[0].Shape()
+		for _, a := range op.axes {
+			if len(shape) >= 4 && a >= 2 && a < len(shape)-1 {
+				return fmt.Errorf("engine: tape: op %v reduces inner axis %d of %v, which Gorgonia gets wrong; use Compile, or reshape to three axes", v.node.Op(), a, shape)
+			}
 		}
 	}
 	return nil

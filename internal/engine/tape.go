@@ -57,6 +57,7 @@ func CompileTape[T kernels.Float](outs gorgonia.Nodes, o Options) (Program[T], e
 	if err != nil {
 		return nil, err
 	}
+	readable := SelfCheck() == nil
 	building.Lock()
 	defer building.Unlock()
 	p := &tape[T]{
@@ -66,13 +67,23 @@ func CompileTape[T kernels.Float](outs gorgonia.Nodes, o Options) (Program[T], e
 		reads:  make([]gorgonia.Value, len(outs)),
 		outs:   make([][]T, len(outs)),
 	}
-	if err := p.build(outs, o); err != nil {
+	if readable {
+		x, err := understand(outs, o, dtypeOf[T](), rows, func(*expression) {})
+		if err != nil {
+			return nil, err
+		}
+		p.rowWise = x.firstMixed()
+		if err := refuseOnTape(x); err != nil {
+			return nil, err
+		}
+	}
+	if err := p.build(outs, o, readable); err != nil {
 		return nil, err
 	}
 	return p, nil
 }
 
-func (p *tape[T]) build(outs gorgonia.Nodes, o Options) (err error) {
+func (p *tape[T]) build(outs gorgonia.Nodes, o Options, readable bool) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("engine: tape: %v", r)
@@ -115,10 +126,16 @@ func (p *tape[T]) build(outs gorgonia.Nodes, o Options) (err error) {
 			continue
 		}
 		if rate[n] == Constant {
-			if n.Value() == nil {
+			v := n.Value()
+			if v == nil && readable { // only its shape matters
+				if v, err = zero(n); err != nil {
+					return err
+				}
+			}
+			if v == nil {
 				return fmt.Errorf("engine: input %v is not listed and has no value", n)
 			}
-			if err := gorgonia.Let(c, n.Value()); err != nil {
+			if err := gorgonia.Let(c, v); err != nil {
 				return fmt.Errorf("engine: constant %v: %w", n, err)
 			}
 			continue
@@ -139,6 +156,24 @@ func (p *tape[T]) build(outs gorgonia.Nodes, o Options) (err error) {
 	}
 	p.vm = gorgonia.NewTapeMachine(graph)
 	return nil
+}
+
+// zero returns a value for a node.
+func zero(n *gorgonia.Node) (gorgonia.Value, error) {
+	if n.Shape().Dims() == 0 {
+		return scalarOf(n.Dtype())
+	}
+	return tensor.New(tensor.Of(n.Dtype()), tensor.WithShape(n.Shape().Clone()...)), nil
+}
+
+func scalarOf(dt tensor.Dtype) (gorgonia.Value, error) {
+	switch dt {
+	case tensor.Float32:
+		return gorgonia.NewF32(0), nil
+	case tensor.Float64:
+		return gorgonia.NewF64(0), nil
+	}
+	return nil, fmt.Errorf("engine: no zero of %v", dt)
 }
 
 // let makes the machine read data, under a header of our own.
@@ -177,6 +212,9 @@ func (p *tape[T]) Bind(n *gorgonia.Node, data []T) error {
 func (p *tape[T]) Run(r Rate, rows int) error {
 	if rows < 0 || rows > p.rows {
 		return fmt.Errorf("engine: run on %d rows of %d", rows, p.rows)
+	}
+	if rows < p.rows && p.rowWise != nil && r >= Batch {
+		return fmt.Errorf("engine: run on %d rows of %d: %w", rows, p.rows, p.rowWise)
 	}
 	for _, in := range p.inputs {
 		if in.rate < Batch && r == p.fastest && in.source.Shape().Dims() == 0 && in.bound != nil {

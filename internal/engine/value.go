@@ -11,19 +11,20 @@ import (
 
 // value is a node of the expression under compilation. Its elements lie in row-major order.
 type value struct {
-	id    int
-	node  *gorgonia.Node // nil for what the compiler made itself
-	op    operation
-	args  []*value
-	uses  []*value // who reads it, each once
-	shape tensor.Shape
-	size  int
-	rate  Rate
-	out   bool
-	float bool           // of the program's number type; others exist for opaque ops only
-	data  []float64      // of a constant
-	raw   gorgonia.Value // of a constant that is not float
-	bound bool           // an input that Bind may bind
+	id      int
+	node    *gorgonia.Node // nil for what the compiler made itself
+	op      operation
+	args    []*value
+	uses    []*value // who reads it, each once
+	shape   tensor.Shape
+	size    int
+	rate    Rate
+	out     bool
+	float   bool           // of the program's number type; others exist for opaque ops only
+	data    []float64      // of a constant
+	raw     gorgonia.Value // of a constant that is not float
+	bound   bool           // an input that Bind may bind
+	missing bool           // an input that is not listed and has no value
 
 	rows  dependence
 	mixes string // why rows are mixed
@@ -78,6 +79,17 @@ func read(outs gorgonia.Nodes, o Options, dtype tensor.Dtype, batch int) (*expre
 	return x, nil
 }
 
+// complete reports an input without a value that the outputs need. Inputs of which only the shape matters
+// do not count.
+func (x *expression) complete() error {
+	for _, v := range x.values {
+		if v.missing {
+			return fmt.Errorf("engine: input %v is not listed and has no value", v.node)
+		}
+	}
+	return nil
+}
+
 func (x *expression) readNode(n *gorgonia.Node, r Rate, byNode map[*gorgonia.Node]*value) (*value, error) {
 	if err := refuse(n); err != nil {
 		return nil, err
@@ -121,7 +133,7 @@ func (x *expression) readLeaf(v *value) error {
 		v.bound = true
 		x.inputs = append(x.inputs, v)
 	case v.node.Value() == nil:
-		return fmt.Errorf("engine: input %v is not listed and has no value", v.node)
+		v.missing = true
 	case !v.float:
 		v.raw = v.node.Value()
 	default:

@@ -1,0 +1,164 @@
+package engine
+
+import (
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"testing"
+
+	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+
+	"attractor/internal/vjp"
+)
+
+func TestNoAllocations(t *testing.T) {
+	for name, c := range map[string]benchCase{
+		"cell": cellCase(8, 32), "adjoint": adjointCase(8, 32), "gru": gruCase(8, 32), "parameters": parameterCase(8, 32),
+		"large cell": cellCase(20, 300),
+	} {
+		rows := c.inputs[0].Node.Shape()[0]
+		p, err := Compile[float32](c.outs, Options{Inputs: c.inputs})
+		must(t, err)
+		fill(t, rand.New(rand.NewPCG(1, 2)), c.inputs, false, p)
+		keep := []int{1, 3}
+		if n := testing.AllocsPerRun(20, func() {
+			runAll(t, p, rows)
+			p.Compact(keep)
+			must(t, p.Run(c.rate, 2))
+		}); n != 0 {
+			t.Errorf("%s: %v allocations per run", name, n)
+		}
+	}
+}
+
+// TestConcurrentPrograms runs programs of one graph on several goroutines, with parameters in common.
+func TestConcurrentPrograms(t *testing.T) {
+	c := newRNN(tensor.Float64, 4, 6, 5)
+	u, inputs := c.cotangent(4, 6)
+	grads, err := vjp.VJP(gorgonia.Nodes{c.cell}, gorgonia.Nodes{u}, gorgonia.Nodes{c.z, c.w, c.b})
+	must(t, err)
+	outs := append(gorgonia.Nodes{c.cell}, grads...)
+	data := fill[float64](t, rand.New(rand.NewPCG(1, 2)), inputs, false)
+	results := make([][]float64, 4)
+	var wait sync.WaitGroup
+	for i := range results {
+		wait.Go(func() {
+			compile := Compile[float64]
+			if i == 3 {
+				compile = CompileTape[float64]
+			}
+			p, err := compile(outs, Options{Inputs: inputs})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			for n, d := range data {
+				if err := p.Bind(n, d); err != nil {
+					t.Error(err)
+				}
+			}
+			for range 20 {
+				for r := Parameters; r <= Cotangent; r++ {
+					if err := p.Run(r, 4); err != nil {
+						t.Error(err)
+					}
+				}
+			}
+			for k := range outs {
+				results[i] = append(results[i], p.Out(k)...)
+			}
+		})
+	}
+	wait.Wait()
+	for i := range results {
+		if d := difference(results[i], results[0]); d > tolerance[float64]() {
+			t.Errorf("program %d differs by %.2g", i, d)
+		}
+	}
+}
+
+func TestExplain(t *testing.T) {
+	c := newRNN(tensor.Float32, 4, 6, 5)
+	p, err := Compile[float32](gorgonia.Nodes{c.cell}, Options{Inputs: c.inputs()})
+	must(t, err)
+	var b strings.Builder
+	p.Explain(&b)
+	for _, want := range []string{
+		"parameters: pack U as [5,6]",
+		"parameters: pack W as [6,6]",
+		"batch: ", // x·Uᵀ + b, once per batch
+		"state: ", // z·Wᵀ, and on its blocks the rest
+		"; on its blocks",
+		"tanh",
+		"compact moves rows of 6 numbers",
+	} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("no %q in:\n%s", want, &b)
+		}
+	}
+	if n := strings.Count(b.String(), "state: "); n != 1 {
+		t.Errorf("%d steps at rate state, want 1:\n%s", n, &b)
+	}
+	if p.Bytes() == 0 {
+		t.Error("Bytes is 0")
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	g := gorgonia.NewGraph()
+	x := input(g, tensor.Float64, "x", 2, 3, 4, 5)
+	m := gorgonia.Must
+	random := gorgonia.UniformRandomNode(g, tensor.Float64, 0, 1, 2, 3)
+	for name, c := range map[string]struct {
+		out  *gorgonia.Node
+		want string
+	}{
+		"random":      {m(gorgonia.Tanh(random)), "input"},
+		"global pool": {m(gorgonia.GlobalAveragePool2D(x)), "Mean"},
+		"unset":       {m(gorgonia.Exp(input(g, tensor.Float64, "unset", 2))), "no value"},
+		"int output":  {gorgonia.NewVector(g, tensor.Int, gorgonia.WithShape(2), gorgonia.WithName("i"), gorgonia.WithInit(gorgonia.Zeroes())), "int"},
+	} {
+		_, err := Compile[float64](gorgonia.Nodes{c.out}, Options{Inputs: []Input{{x, State}}})
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: error %v, want one with %q", name, err, c.want)
+		}
+	}
+	sum := m(gorgonia.Sum(x, 2))
+	if _, err := Compile[float64](gorgonia.Nodes{sum}, Options{Inputs: []Input{{x, State}}}); err != nil {
+		t.Error(err)
+	}
+	if _, err := CompileTape[float64](gorgonia.Nodes{sum}, Options{Inputs: []Input{{x, State}}}); err == nil {
+		t.Error("the tape took a sum over an inner axis of four")
+	}
+}
+
+func TestOpaquePanic(t *testing.T) {
+	c := newRNN(tensor.Float64, 2, 3, 2)
+	bad := gorgonia.Must(gorgonia.ApplyOp(panicking{guarded{op: c.cell.Op(), id: -1}}, c.z))
+	p, err := Compile[float64](gorgonia.Nodes{bad}, Options{Inputs: c.inputs()})
+	must(t, err)
+	must(t, p.Bind(c.z, make([]float64, 6)))
+	if err := p.Run(State, 2); err == nil || !strings.Contains(err.Error(), "boom") {
+		t.Errorf("error %v, want the panic", err)
+	}
+	if p.RowWise() == nil {
+		t.Error("an unknown op is said to keep rows apart")
+	}
+	if err := p.Run(State, 1); err == nil {
+		t.Error("ran an unknown op on a part of the rows")
+	}
+}
+
+func TestUnbound(t *testing.T) {
+	c := newRNN(tensor.Float64, 2, 3, 2)
+	p, err := Compile[float64](gorgonia.Nodes{c.cell}, Options{Inputs: append(c.inputs(), Input{input(c.graph, tensor.Float64, "unused", 2, 2), State})})
+	must(t, err)
+	if err := p.Run(Parameters, 2); err == nil {
+		t.Error("ran without parameters")
+	}
+	must(t, p.Bind(c.graph.ByName("unused")[0], make([]float64, 2)))
+	if err := p.Bind(c.cell, nil); err == nil {
+		t.Error("bound an inner node")
+	}
+}
