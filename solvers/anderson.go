@@ -172,14 +172,16 @@ type gramWindow[T Float] struct {
 	gram         []float64 // [batch, m, m]
 	count        []int     // [batch], columns stored since the window was cleared
 
-	c, alpha, inv []float64 // [m, m], [m], [m]
+	inv []float64 // [batch, m], 1/‖g‖
+
+	c, alpha []float64 // [m, m], [m]
 }
 
 func newGramWindow[T Float](batch, m, n int, beta, lambda float64) *gramWindow[T] {
 	return &gramWindow[T]{
 		m: m, n: n, beta: beta, lambda: lambda, f: make([]T, batch*m*n), g: make([]T, batch*m*n),
 		gram: make([]float64, batch*m*m), count: make([]int, batch),
-		c: make([]float64, m*m), alpha: make([]float64, m), inv: make([]float64, m),
+		c: make([]float64, m*m), alpha: make([]float64, m), inv: make([]float64, batch*m),
 	}
 }
 
@@ -206,12 +208,13 @@ func (a *gramWindow[T]) push(b int, z, fz []T, gnorm float64) {
 		}
 		gram[slot*m+j], gram[j*m+slot] = d, d
 	}
+	a.inv[b*m+slot] = 1 / gnorm
 }
 
 func (a *gramWindow[T]) next(b int, z, _ []T) bool {
 	m, n := a.m, a.n
 	used := min(a.count[b], m)
-	if !a.coefficients(a.gram[b*m*m:(b+1)*m*m], used) {
+	if !a.coefficients(b, used) {
 		return false
 	}
 	for j, w := range a.alpha[:used] {
@@ -230,21 +233,20 @@ func (a *gramWindow[T]) next(b int, z, _ []T) bool {
 
 // coefficients solves for α over the first k slots. With D = diag(GᵀG) and C = D^−½GᵀGD^−½
 // it is D^−½(C + λI)⁻¹D^−½1, made to sum to 1.
-func (a *gramWindow[T]) coefficients(gram []float64, k int) bool {
+func (a *gramWindow[T]) coefficients(b, k int) bool {
 	if k == 1 {
 		a.alpha[0] = 1
 		return true
 	}
-	m, inv := a.m, a.inv[:k]
-	for i := range k {
-		inv[i] = invSqrt(gram[i*m+i])
-	}
+	m, inv := a.m, a.inv[b*a.m:b*a.m+k]
+	gram := a.gram[b*m*m : (b+1)*m*m]
 	for lambda := a.lambda; lambda < 1; lambda *= 100 {
 		for i := range k {
-			for j := range i {
-				a.c[i*k+j] = gram[i*m+j] * inv[i] * inv[j]
+			row, scale := a.c[i*k:i*k+i+1], inv[i]
+			for j, d := range gram[i*m : i*m+i] {
+				row[j] = d * scale * inv[j]
 			}
-			a.c[i*k+i] = 1 + lambda
+			row[i] = 1 + lambda
 		}
 		if !cholesky(a.c, k) {
 			continue
@@ -256,9 +258,9 @@ func (a *gramWindow[T]) coefficients(gram []float64, k int) bool {
 			a.alpha[i] *= inv[i]
 			sum += a.alpha[i]
 		}
-		size := 0.0
+		size, sum := 0.0, 1/sum
 		for i := range k {
-			a.alpha[i] /= sum
+			a.alpha[i] *= sum
 			size += a.alpha[i] * a.alpha[i]
 		}
 		if size-size == 0 {

@@ -124,7 +124,7 @@ func (s *Solver[T]) Solve(ctx context.Context, p Problem[T], z []T) (*Report, er
 	began := time.Now()
 	s.begin(p, z)
 	err := s.loop(ctx)
-	s.best = nil
+	s.best, s.handovers = nil, s.report.Handovers // it may have grown
 	s.report.Wall = time.Since(began)
 	return &s.report, err
 }
