@@ -3,7 +3,9 @@ package engine
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
+	"time"
 
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
@@ -117,5 +119,52 @@ func BenchmarkPrograms(b *testing.B) {
 				kernels.GemmPacked(s.batch, x, s.units, &p, 0, y, s.units, nil)
 			}
 		})
+	}
+}
+
+// BenchmarkOverGemm measures a program and the bare matrix product in turn, on a machine that others may be
+// using, and reports the ratio of the medians.
+func BenchmarkOverGemm(b *testing.B) {
+	for _, c := range []struct {
+		name  string
+		build func(batch, units int) benchCase
+	}{{"cell", cellCase}, {"adjoint", adjointCase}, {"gru", gruCase}, {"parameters", parameterCase}} {
+		for _, s := range benchShapes {
+			b.Run(fmt.Sprintf("case=%s/batch=%d/units=%d", c.name, s.batch, s.units), func(b *testing.B) {
+				c := c.build(s.batch, s.units)
+				p, err := Compile[float32](c.outs, Options{Inputs: c.inputs})
+				must(b, err)
+				r := rand.New(rand.NewPCG(1, 2))
+				for _, in := range c.inputs {
+					d := normal[float32](r, volume(in.Node.Shape()))
+					kernels.Scale(d, 0.05, d)
+					must(b, p.Bind(in.Node, d))
+				}
+				runAll(b, p, s.batch)
+				x, w := normal[float32](r, s.batch*s.units), normal[float32](r, s.units*s.units)
+				y := make([]float32, len(x))
+				var packed kernels.Packed[float32]
+				packed.Pack(true, s.units, s.units, w, s.units)
+				repeat := 1 + 100_000/(s.batch*s.units*s.units)
+				var ours, bare []float64
+				timed := func(f func()) float64 {
+					start := time.Now()
+					for range repeat {
+						f()
+					}
+					return float64(time.Since(start).Nanoseconds()) / float64(repeat)
+				}
+				for b.Loop() {
+					ours = append(ours, timed(func() { _ = p.Run(c.rate, s.batch) }))
+					bare = append(bare, timed(func() { kernels.GemmPacked(s.batch, x, s.units, &packed, 0, y, s.units, nil) }))
+				}
+				slices.Sort(ours)
+				slices.Sort(bare)
+				b.ReportMetric(ours[len(ours)/2]/1e3, "µs")
+				b.ReportMetric(bare[len(bare)/2]/1e3, "gemm-µs")
+				b.ReportMetric(ours[len(ours)/2]/bare[len(bare)/2], "over-gemm")
+				b.ReportMetric(0, "ns/op")
+			})
+		}
 	}
 }
