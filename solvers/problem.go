@@ -38,7 +38,7 @@ type Shape struct {
 }
 
 // Method is a way to solve a fixed-point problem: an immutable value whose fields are its
-// options. Start checks the options and allocates the state of a run.
+// options, comparable with ==. Start checks the options and allocates the state of a run.
 type Method[T Float] interface {
 	Start(s Shape) (Stepper[T], error)
 }

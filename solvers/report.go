@@ -55,6 +55,15 @@ var reasonNames = [...]string{"", "warmed_up", "slow", "growing"}
 // String returns warmed_up, slow or growing.
 func (r Reason) String() string { return name(reasonNames[:], int(r), "Reason") }
 
+// MarshalText writes the name.
+func (s Status) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// MarshalText writes the name.
+func (b Breakdown) MarshalText() ([]byte, error) { return []byte(b.String()), nil }
+
+// MarshalText writes the name.
+func (r Reason) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
+
 func name(names []string, i int, kind string) string {
 	if i < len(names) {
 		return names[i]

@@ -297,8 +297,8 @@ func TestStatuses(t *testing.T) {
 		solvers.Converged: "converged", solvers.MaxEvals: "max_evals", solvers.Stalled: "stalled",
 		solvers.Diverged: "diverged", solvers.NonFinite: "non_finite", solvers.Unfinished: "unfinished", 99: "Status(99)",
 	} {
-		if s.String() != want {
-			t.Errorf("expected %s, found %s", want, s)
+		if text, err := s.MarshalText(); s.String() != want || string(text) != want || err != nil {
+			t.Errorf("expected %s, found %s and %s", want, s, text)
 		}
 	}
 }
@@ -395,6 +395,54 @@ func TestAffineProperty(t *testing.T) {
 		}
 		if g > 1.0001e-8*math.Sqrt(inner(fz, fz)) {
 			t.Fatalf("%s: residual %g", e.Name, g)
+		}
+	})
+}
+
+// Whatever the map is, a solve ends within its evaluations with a typed status, a finite
+// best iterate, and a residual that is what it says.
+func TestAnyMapProperty(t *testing.T) {
+	const limit = 60
+	entries := solvers.Catalog[float64]().Entries()
+	hostile := rapid.OneOf(rapid.Float64Range(-3, 3), rapid.Float64(), rapid.SampledFrom([]float64{0, 1, -1, 1e300, math.Inf(1), math.NaN()}))
+	rapid.Check(t, func(t *rapid.T) {
+		n := rapid.IntRange(1, 4).Draw(t, "n")
+		e := rapid.SampledFrom(entries).Draw(t, "method")
+		a := rapid.SliceOfN(hostile, n*n, n*n).Draw(t, "a")
+		b := rapid.SliceOfN(hostile, n, n).Draw(t, "b")
+		bounded := rapid.Bool().Draw(t, "tanh")
+		f := func(z, fz []float64) {
+			for i := range fz {
+				fz[i] = b[i] + inner(a[i*n:(i+1)*n], z)
+				if bounded {
+					fz[i] = math.Tanh(fz[i])
+				}
+			}
+		}
+		calls := 0
+		p := solvers.Problem[float64]{Batch: 1, Dim: n, F: func(_ []int, z, fz []float64) error {
+			calls++
+			f(z, fz)
+			return nil
+		}}
+		z, fz := make([]float64, n), make([]float64, n)
+		rep, err := solvers.Solve(context.Background(), p, z, e.Value, solvers.Settings{MaxEvals: limit})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if rep.Status[0] == solvers.Unfinished || rep.Evals[0] != calls || calls > limit+2*n {
+			t.Fatalf("%s: %v after %d evaluations, %d counted", e.Name, rep.Status[0], calls, rep.Evals[0])
+		}
+		f(z, fz)
+		g, size := 0.0, 0.0
+		for i, v := range z {
+			if v-v != 0 {
+				t.Fatalf("%s: best iterate %v", e.Name, z)
+			}
+			g, size = math.Hypot(g, fz[i]-v), math.Hypot(size, fz[i])
+		}
+		if rep.Status[0] == solvers.Converged && !(g <= 1.0001e-8*size || g < 1e-150) {
+			t.Fatalf("%s: converged with a residual of %g at ‖f‖ = %g", e.Name, g, size)
 		}
 	})
 }
