@@ -43,6 +43,7 @@ type Trainer[T deq.Float] struct {
 // progress is what a checkpoint keeps besides parameters and moments.
 type progress struct {
 	Step    int     // updates made
+	Scored  int     // epochs ended, of which the test score was taken
 	Scale   float64 // factor of the learning rate (policy halve)
 	Counts  deq.Counts
 	Samples int64 // samples trained on
@@ -171,6 +172,14 @@ func NewOn[T deq.Float](c Config[T], p Parts[T], data *tasks.Dataset) (*Trainer[
 	if err := t.rule.Check(t.Layer); err != nil {
 		return nil, fmt.Errorf("train: rule %q cannot train model %q: %w", c.Rule.Name, c.Model.Name, err)
 	}
+	for _, s := range []struct {
+		section, method string
+		deq.Solver[T]
+	}{{"solver", c.Solver.Name, t.forward}, {"backward", c.Backward.Name, t.backward}} {
+		if _, err := solvers.New(s.Method, 1, t.Layer.Units, s.Settings); err != nil {
+			return nil, fmt.Errorf("train: %s %q: %w", s.section, s.method, err)
+		}
+	}
 	t.grads = t.Layer.Params.ZerosLike()
 	var params []optim.Param
 	for i, param := range t.Layer.Params {
@@ -184,7 +193,7 @@ func NewOn[T deq.Float](c Config[T], p Parts[T], data *tasks.Dataset) (*Trainer[
 		return nil, fmt.Errorf("train: optimizer %q: %w", c.Optimizer.Name, err)
 	}
 	t.schedule = optim.Schedule{Shape: s.Schedule, Warmup: s.Warmup, Steps: t.Steps()}
-	if s.Schedule != "constant" || s.Warmup > 0 {
+	if t.Steps() > 0 && (s.Schedule != "constant" || s.Warmup > 0) {
 		if err := t.schedule.Check(); err != nil {
 			return nil, fmt.Errorf("train: %w", err)
 		}
@@ -224,13 +233,26 @@ func (t *Trainer[T]) Done() bool { return t.Step >= t.Steps() }
 // with the loss and accuracy on the test split. An interrupted step leaves the
 // trainer as it was.
 func (t *Trainer[T]) Next(ctx context.Context, observers ...Observer[T]) (StepRecord, *EpochRecord, error) {
+	r, err := t.step(ctx, observers...)
+	if err != nil || !t.epochEnds() {
+		return r, nil, err
+	}
+	e, err := t.endEpoch(ctx)
+	return r, e, err
+}
+
+// epochEnds reports whether all steps of an epoch have been made and endEpoch has not.
+func (t *Trainer[T]) epochEnds() bool { return t.Step/t.batches.Len() > t.Scored }
+
+// step is Next without the end of an epoch.
+func (t *Trainer[T]) step(ctx context.Context, observers ...Observer[T]) (StepRecord, error) {
 	perEpoch := t.batches.Len()
 	epoch, k := t.Step/perEpoch, t.Step%perEpoch
 	batch := t.batches.At(epoch, k)
 	start, counts := time.Now(), t.Layer.Counts()
 	s, err := t.gradients(ctx, batch)
 	if err != nil {
-		return StepRecord{}, nil, err
+		return StepRecord{}, err
 	}
 	spent := t.Layer.Counts().Sub(counts)
 	wall := time.Since(start)
@@ -239,12 +261,12 @@ func (t *Trainer[T]) Next(ctx context.Context, observers ...Observer[T]) (StepRe
 	s.Record.Cell, s.Record.Adjoint = float64(spent.Cell)/rows, float64(spent.Adjoint+spent.Tangent)/rows
 	for _, o := range observers {
 		if err := o.Observe(ctx, s); err != nil {
-			return StepRecord{}, nil, err
+			return StepRecord{}, err
 		}
 	}
 	start = time.Now()
 	if err := t.update(&s); err != nil {
-		return s.Record, nil, err
+		return s.Record, err
 	}
 	t.Wall += wall + time.Since(start)
 	t.Counts.Cell += spent.Cell
@@ -260,23 +282,27 @@ func (t *Trainer[T]) Next(ctx context.Context, observers ...Observer[T]) (StepRe
 		t.Epoch.Correct += losses.Correct(s.Output.Y, t.Layer.Outputs, batch.Labels)
 	}
 	t.Step++
-	if t.Step%perEpoch != 0 {
-		return s.Record, nil, nil
-	}
+	return s.Record, nil
+}
+
+// endEpoch scores the network and begins the next epoch. Interrupted, it leaves the
+// trainer as it was.
+func (t *Trainer[T]) endEpoch(ctx context.Context) (*EpochRecord, error) {
 	e := &EpochRecord{
-		Step: t.Step, Epoch: epoch + 1,
+		Step: t.Step, Epoch: t.Scored + 1,
 		TrainLoss: Number(t.Epoch.Loss / float64(t.Epoch.Samples)), TrainAccuracy: Number(math.NaN()),
 	}
-	if batch.Labels != nil {
+	if t.fit.Labels != nil {
 		e.TrainAccuracy = Number(float64(t.Epoch.Correct) / float64(t.Epoch.Samples))
 	}
 	score, err := t.Test(ctx)
 	if err != nil {
-		return s.Record, nil, err
+		return nil, err
 	}
 	e.TestLoss, e.TestAccuracy = score.Loss, score.Accuracy
 	t.Epoch = EpochSums{}
-	return s.Record, e, nil
+	t.Scored++
+	return e, nil
 }
 
 // gradients solves the batch and fills t.grads.
