@@ -50,6 +50,7 @@ type packKey struct {
 }
 
 type packing[T kernels.Float] struct {
+	key     packKey
 	weights kernels.Packed[T]
 	rate    Rate
 	label   string
@@ -59,11 +60,13 @@ type packing[T kernels.Float] struct {
 func (p *program[T]) pack(v *value, trans bool, k, n int) *packing[T] {
 	m := source(v)
 	key := packKey{m, trans, k, n}
-	if w := p.packed[key]; w != nil {
-		return w
+	for _, w := range p.packed {
+		if w.key == key {
+			return w
+		}
 	}
-	w := &packing[T]{rate: v.rate, label: v.resolve().label()}
-	p.packed[key] = w
+	w := &packing[T]{key: key, rate: v.rate, label: v.resolve().label()}
+	p.packed = append(p.packed, w)
 	ld := n
 	if trans {
 		ld = k

@@ -67,7 +67,8 @@ type Options struct {
 type Program[T kernels.Float] interface {
 	// Bind makes n read from data, which is not copied and may be bound anew at any time.
 	// An input of rate Batch or faster may be bound to fewer rows than the batch has.
-	// Binding an input that the outputs do not depend on is fine.
+	// Binding an input that the outputs do not depend on is fine. Data must not be memory that
+	// Out has returned: an output may be written before the inputs have been read.
 	//
 	// Data of row-indexed inputs is read during Run of the input's own rate only; later runs
 	// of faster rates read a copy, which Compact moves. Data of parameters is read at
@@ -75,7 +76,10 @@ type Program[T kernels.Float] interface {
 	Bind(n *gorgonia.Node, data []T) error
 
 	// Run computes the nodes of exactly rate r on the first rows samples. It reads what
-	// slower rates have computed.
+	// slower rates have computed. Fewer rows than the batch has are an error if the program is
+	// not row by row. A sum over the batch is one over the rows run; divisors of means
+	// are those of the whole batch. A row comes out with the same bits however many
+	// others run.
 	Run(r Rate, rows int) error
 
 	// Compact moves row keep[i] to row i in everything that earlier runs have kept for later

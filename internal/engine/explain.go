@@ -13,9 +13,9 @@ func (p *program[T]) Explain(w io.Writer) {
 		fmt.Fprintf(w, "not row by row: %v\n", p.rowWise)
 	}
 	for r, steps := range x.steps {
-		for key, k := range p.packed {
+		for _, k := range p.packed {
 			if k.rate == Rate(r) {
-				fmt.Fprintf(w, "%v: pack %s as [%d,%d]\n", Rate(r), k.label, key.k, key.n)
+				fmt.Fprintf(w, "%v: pack %s as [%d,%d]\n", Rate(r), k.label, k.key.k, k.key.n)
 			}
 		}
 		for _, s := range steps {

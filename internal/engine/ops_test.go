@@ -155,6 +155,15 @@ func opCases() []opCase {
 		{name: "max pool", shapes: dims(s(2, 2, 4, 4)), mixes: true, build: each1(func(x node) (node, error) {
 			return gorgonia.MaxPool2D(x, tensor.Shape{2, 2}, []int{0, 0}, []int{2, 2})
 		})},
+		{name: "batch norm", shapes: dims(s(5, 3), s(1, 3), s(1, 3)), mixes: true, build: func(_ constants, x []node) (node, error) {
+			y, _, _, _, err := gorgonia.BatchNorm(x[0], x[1], x[2], 0.9, 1e-5)
+			return y, err
+		}},
+		{name: "by indices", shapes: dims(s(5, 3)), mixes: true, build: each1(func(x node) (node, error) {
+			at := gorgonia.NewTensor(x.Graph(), tensor.Int, 1, gorgonia.WithShape(4), gorgonia.WithName("at"),
+				gorgonia.WithValue(tensor.New(tensor.WithShape(4), tensor.WithBacking([]int{2, 0, 4, 2}))))
+			return gorgonia.ByIndices(x, at, 0)
+		})},
 		{name: "layer norm", shapes: dims(s(3, 4), s(4), s(4)), build: func(c constants, x []node) (node, error) {
 			d := m(gorgonia.BroadcastSub(x[0], m(gorgonia.Mean(x[0], 1)), nil, []byte{1}))
 			v := m(gorgonia.Mean(m(gorgonia.Square(d)), 1))

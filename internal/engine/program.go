@@ -90,7 +90,7 @@ type program[T kernels.Float] struct {
 	inputs  map[*gorgonia.Node]*value
 	listed  map[*gorgonia.Node]bool
 	moving  []moving
-	packed  map[packKey]*packing[T]
+	packed  []*packing[T]
 	scratch int // numbers in registers and the like
 }
 
@@ -102,7 +102,6 @@ func newProgram[T kernels.Float](x *expression) *program[T] {
 		x: x, rowWise: x.firstMixed(),
 		memory: make([][]T, len(x.sizes)), raw: make([]gorgonia.Value, len(x.sizes)),
 		inputs: make(map[*gorgonia.Node]*value), listed: make(map[*gorgonia.Node]bool),
-		packed: make(map[packKey]*packing[T]),
 	}
 	for i, n := range x.sizes {
 		p.memory[i] = aligned[T](n)

@@ -26,9 +26,6 @@ func (x *expression) followRows() {
 
 // firstMixed returns what keeps the expression from running on a part of its rows, or nil.
 func (x *expression) firstMixed() error {
-	if x.batch <= 1 {
-		return nil
-	}
 	for _, v := range x.values {
 		if v.rows == mixed {
 			return fmt.Errorf("engine: %s%v: %s", v.label(), v.shape, v.mixes)
@@ -68,6 +65,9 @@ func (x *expression) dependence(v *value) (dependence, string) {
 		}
 		return fixed, ""
 	}
+	if x.batch == 1 {
+		return rowed, "" // of the one sample there is
+	}
 	if all(fixed, uniform, summed) {
 		return summed, ""
 	}
@@ -105,7 +105,7 @@ func (x *expression) dependence(v *value) (dependence, string) {
 		return mixed, "repeats rows"
 	case sumKind, maxKind:
 		switch {
-		case x.leads(v.outer) && v.outer > 1 || x.batch == 1:
+		case x.leads(v.outer) && v.outer > 1:
 			return rowed, ""
 		case v.outer == 1 && x.leads(v.count):
 			return summed, ""
