@@ -1,7 +1,6 @@
 package solvers
 
 import (
-	"fmt"
 	"math"
 
 	"attractor/internal/kernels"
@@ -15,10 +14,11 @@ import (
 //
 // where v = HᵀΔz is the good update and v = Δg the bad one. H = −I + UVᵀ is kept as its
 // pairs: a step costs about 4k passes over the state at k pairs for the good update, 2k
-// for the bad one, and the memory is 2·Memory states per sample.
+// for the bad one, and the memory is 2·Memory + 4 states per sample.
 //
-// An update with |vᵀΔg| < ε‖v‖‖Δg‖ is skipped, and one whose Δg is no more than rounding. When the memory is full, it restarts from
-// −I: dropping the oldest pair would break the inverse. The Stepper is an Inverse.
+// An update with |vᵀΔg| < ε‖v‖‖Δg‖ is skipped, and one whose Δg is no more than rounding.
+// When there are more than Memory pairs, the method restarts from −I and the last step:
+// dropping the oldest pair would break the inverse. The Stepper is an Inverse.
 //
 // C. G. Broyden, Math. Comp. 19 (1965) 577–593, doi:10.1090/S0025-5718-1965-0198670-6.
 type Broyden[T Float] struct {
@@ -29,12 +29,9 @@ type Broyden[T Float] struct {
 // Start implements Method.
 func (m Broyden[T]) Start(s Shape) (Stepper[T], error) {
 	m = options.WithDefaults(m)
-	k := m.Memory
-	if k < 0 || k > s.MaxEvals {
+	k := m.Memory + 1 // the pair that no longer fits serves a last step
+	if k < 1 || k > s.MaxEvals {
 		k = s.MaxEvals
-	}
-	if k < 1 {
-		return nil, fmt.Errorf("solvers: Broyden.Memory: expected at least 1, found %d", m.Memory)
 	}
 	b, n := s.Batch, s.Dim
 	return &broyden[T]{
