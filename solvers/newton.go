@@ -34,6 +34,11 @@ func (m Newton[T]) Start(s Shape) (Stepper[T], error) {
 	return &newton[T]{dense: d, search: newSearch[T](s)}, nil
 }
 
+func (Newton[T]) defaultMaxEvals(dim int) int { return denseEvals(dim) }
+
+// denseEvals is enough for 20 steps.
+func denseEvals(dim int) int { return max(200, 20*(dim+1)) }
+
 type newton[T Float] struct {
 	*dense[T]
 	search search[T]
@@ -67,6 +72,8 @@ func (m LU[T]) Start(s Shape) (Stepper[T], error) {
 	}
 	return &lu[T]{dense: newDense[T](s, true)}, nil
 }
+
+func (LU[T]) defaultMaxEvals(dim int) int { return denseEvals(dim) }
 
 type lu[T Float] struct{ *dense[T] }
 

@@ -54,6 +54,9 @@ func New[T Float](m Method[T], batch, dim int, s Settings) (*Solver[T], error) {
 	if batch < 1 || dim < 1 {
 		return nil, fmt.Errorf("solvers: expected a batch and a dimension of at least 1, found %d and %d", batch, dim)
 	}
+	if d, ok := m.(denseMethod); ok && s.MaxEvals == 0 {
+		s.MaxEvals = d.defaultMaxEvals(dim)
+	}
 	s, err := complete[T](s)
 	if err != nil {
 		return nil, err
@@ -77,6 +80,10 @@ func New[T Float](m Method[T], batch, dim int, s Settings) (*Solver[T], error) {
 	}
 	return v, nil
 }
+
+// denseMethod is a method whose step costs more evaluations than there are dimensions, for
+// which the default number of evaluations would be none too many.
+type denseMethod interface{ defaultMaxEvals(dim int) int }
 
 // Solve is New followed by a single Solver.Solve.
 func Solve[T Float](ctx context.Context, p Problem[T], z []T, m Method[T], s Settings) (*Report, error) {

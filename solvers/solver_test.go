@@ -346,6 +346,18 @@ func TestReport(t *testing.T) {
 	}
 }
 
+// Dense methods have evaluations enough for their steps by default.
+func TestDenseDefaults(t *testing.T) {
+	p := tanhNet(0, 0.9)
+	if _, rep := solve(t, p, solvers.Newton[float64]{}, solvers.Settings{}); rep.Err() != nil || rep.Evals[0] < 200 {
+		t.Errorf("newton: %v after %d evaluations", rep.Status[0], rep.Evals[0])
+	}
+	p = solvertest.Batch(solvertest.Random[float64](250, 0.9, 1))
+	if _, rep := solve(t, p, solvers.LU[float64]{}, solvers.Settings{}); rep.Err() != nil {
+		t.Error(rep.Err())
+	}
+}
+
 // A hard problem goes through the stages of Auto, each time with a reason.
 func TestHandovers(t *testing.T) {
 	p := tanhNet(3, 1.5)
