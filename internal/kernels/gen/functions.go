@@ -113,20 +113,32 @@ func expOp(t *target) expression {
 	return func(x reg.VecVirtual) reg.VecVirtual { return e(t.min(t.register(highest), x)) }
 }
 
-// tanhOp computes e/(e + 2) for e = e^{2|x|} − 1 = 2ⁿ(eʳ − 1) + (2ⁿ − 1), with
-// the sign of x. Where 2|x| is clamped the result is 1.
+// tanhOp computes e/(e + 1) for e = (e^{2|x|} − 1)/2 = 2ⁿ·(e^{2r} − 1)/2 + (2ⁿ − 1)/2
+// with |x| = n·(log 2)/2 + r, and gives it the sign of x. Where |x| is clamped the
+// result is 1.
 func tanhOp(t *target) expression {
-	highest := t.constant(map[bool]float64{false: 20, true: 40}[t.double])
+	c := expPolynomial[0]
+	highest := 10.
+	if t.double {
+		c, highest = expPolynomial[1], 20
+	}
+	var scaled []float64 // (e^{2r} − 1)/2 = r + r²·Σ scaled[i]·rⁱ
+	for i, v := range c {
+		scaled = append(scaled, math.Ldexp(v, i+1))
+	}
 	sign := t.bits(1<<31, 1<<63)
-	one, two := t.constant(1), t.constant(2)
-	red := reduce(t)
+	log4e, rounding := t.constant(2*math.Log2E), t.constant(t.rounding())
+	one, half, ln2 := t.constant(1), t.constant(0.5), t.constant(math.Ln2/2)
+	coefficients := t.constants(scaled)
+	clamp := t.constant(highest)
 	return func(x reg.VecVirtual) reg.VecVirtual {
-		s := t.and(x, sign)
-		y := t.xor(x, s)
-		p, n := red(t.min(t.register(highest), t.add(y, y)))
+		y := t.min(t.register(clamp), t.andNot(x, t.register(sign)))
+		n := t.mulAdd(log4e, y, t.register(rounding))
+		r := t.negMulAdd(ln2, t.sub(n, rounding), y)
+		p := t.mulAdd(t.mul(r, r), t.polynomial(coefficients, r), r)
 		power := t.addInt(t.shiftLeft(n, t.digits()), one)
-		e := t.mulAdd(p, power, t.sub(power, one))
-		return t.or(t.div(e, t.add(e, two)), s)
+		e := t.mulAdd(p, power, t.mulSub(half, power, t.register(half)))
+		return t.or(t.div(e, t.add(e, one)), t.and(x, sign))
 	}
 }
 

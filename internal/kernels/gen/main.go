@@ -8,9 +8,11 @@ import (
 	"log"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/buildtags"
+	"github.com/mmcloughlin/avo/ir"
 	"github.com/mmcloughlin/avo/pass"
 	"github.com/mmcloughlin/avo/printer"
 )
@@ -47,7 +49,7 @@ func generate() (map[string][]byte, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
-		if err := pass.Compile.Execute(f); err != nil {
+		if err := pass.Concat(pass.Compile, pass.FunctionPass(pruneVectorSelfMoves)).Execute(f); err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
 		cfg := printer.Config{Argv: []string{"go", "run", "./gen"}, Pkg: "kernels"}
@@ -65,4 +67,13 @@ func generate() (map[string][]byte, error) {
 	var err error
 	files["dispatch_amd64.go"], err = dispatch()
 	return files, err
+}
+
+// pruneVectorSelfMoves removes the copies whose two registers became one.
+func pruneVectorSelfMoves(fn *ir.Function) error {
+	fn.Nodes = slices.DeleteFunc(fn.Nodes, func(n ir.Node) bool {
+		i, ok := n.(*ir.Instruction)
+		return ok && (i.Opcode == "VMOVUPS" || i.Opcode == "VMOVUPD") && len(i.Operands) == 2 && i.Operands[0] == i.Operands[1]
+	})
+	return nil
 }

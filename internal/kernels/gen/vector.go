@@ -47,6 +47,11 @@ func (t *target) and(x reg.VecVirtual, y operand.Op) reg.VecVirtual {
 	return t.do(t.VANDPS, t.VANDPD, y, x)
 }
 
+// andNot returns the bits of x that are not set in mask.
+func (t *target) andNot(x operand.Op, mask reg.VecVirtual) reg.VecVirtual {
+	return t.do(t.VANDNPS, t.VANDNPD, x, mask)
+}
+
 func (t *target) or(x reg.VecVirtual, y operand.Op) reg.VecVirtual {
 	return t.do(t.VORPS, t.VORPD, y, x)
 }
@@ -88,13 +93,28 @@ func (t *target) negMulAdd(x operand.Op, y, z reg.VecVirtual) reg.VecVirtual {
 	return r
 }
 
-// polynomial returns Σ c[i]·xⁱ by Horner's rule.
-func (t *target) polynomial(c []operand.Op, x reg.VecVirtual) reg.VecVirtual {
-	r := t.copy(c[len(c)-1])
-	for i := len(c) - 2; i >= 0; i-- {
-		t.pick(t.VFMADD213PS, t.VFMADD213PD)(c[i], x, r)
-	}
+// mulSub returns x·y − z, rounded once.
+func (t *target) mulSub(x operand.Op, y, z reg.VecVirtual) reg.VecVirtual {
+	r := t.copy(z)
+	t.pick(t.VFMSUB231PS, t.VFMSUB231PD)(x, y, r)
 	return r
+}
+
+// polynomial returns Σ c[i]·xⁱ by Estrin's rule: pairs of terms make a polynomial
+// in x² of half the length, so that the operations run side by side.
+func (t *target) polynomial(c []operand.Op, x reg.VecVirtual) reg.VecVirtual {
+	if len(c) == 1 {
+		return t.register(c[0])
+	}
+	var pairs []operand.Op
+	for ; len(c) > 1; c = c[2:] {
+		pairs = append(pairs, t.mulAdd(c[1], x, t.register(c[0])))
+	}
+	pairs = append(pairs, c...)
+	if len(pairs) == 1 {
+		return pairs[0].(reg.VecVirtual)
+	}
+	return t.polynomial(pairs, t.mul(x, x))
 }
 
 func (t *target) copy(x operand.Op) reg.VecVirtual {
@@ -148,10 +168,10 @@ func (t *target) bits(single uint32, double uint64) operand.Op {
 		value, name = operand.U64(double), fmt.Sprintf("c%x", double)
 	}
 	m := t.table(name, func(int) operand.Constant { return value })
-	if !t.wide || t.held == 20 {
-		return m
+	if limit := map[bool]int{false: 8, true: 18}[t.wide]; t.held == limit {
+		return m // the other half of the registers is for the computation
 	}
-	t.held++ // AVX-512 has 32 registers
+	t.held++
 	v := t.vec()
 	t.load(m, v)
 	return v
