@@ -68,6 +68,43 @@ func vector[T Float](o op, dst, x, y, z []T, s T) bool {
 	}
 }
 
-func reduceVector[T Float](o op, part *[lanes]float64, x, y []T) bool { return false }
+// reduceVector sets the partial sums of op over the first elements, as many as it
+// returns: none, or all but less than lanes.
+func reduceVector[T Float](o op, part *[lanes]float64, x, y []T) int {
+	level, n := Current(), len(x)/lanes*lanes
+	if level == Portable || n == 0 {
+		return 0
+	}
+	px, py := unsafe.Pointer(&x[0]), unsafe.Pointer(&y[0])
+	switch {
+	case isDouble[T]() && level == AVX512:
+		reduceF64AVX512(o, &part[0], (*float64)(px), (*float64)(py), n)
+	case isDouble[T]():
+		reduceF64AVX2(o, &part[0], (*float64)(px), (*float64)(py), n)
+	case level == AVX512:
+		reduceF32AVX512(o, &part[0], (*float32)(px), (*float32)(py), n)
+	default:
+		reduceF32AVX2(o, &part[0], (*float32)(px), (*float32)(py), n)
+	}
+	return n
+}
 
-func maxAbsVector[T Float](part *[lanes]T, x []T) bool { return false }
+// maxAbsVector is reduceVector for the greatest |x|.
+func maxAbsVector[T Float](part *[lanes]T, x []T) int {
+	level, n := Current(), len(x)/lanes*lanes
+	if level == Portable || n == 0 {
+		return 0
+	}
+	p, px := unsafe.Pointer(part), unsafe.Pointer(&x[0])
+	switch {
+	case isDouble[T]() && level == AVX512:
+		maxAbsF64AVX512((*float64)(p), (*float64)(px), n)
+	case isDouble[T]():
+		maxAbsF64AVX2((*float64)(p), (*float64)(px), n)
+	case level == AVX512:
+		maxAbsF32AVX512((*float32)(p), (*float32)(px), n)
+	default:
+		maxAbsF32AVX2((*float32)(p), (*float32)(px), n)
+	}
+	return n
+}

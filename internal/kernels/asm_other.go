@@ -12,6 +12,6 @@ func tile[T Float](_ Level, rows, cols, k int, a strided[T], b []T, ldb int, c [
 
 func vector[T Float](o op, dst, x, y, z []T, s T) bool { return false }
 
-func reduceVector[T Float](o op, part *[lanes]float64, x, y []T) bool { return false }
+func reduceVector[T Float](o op, part *[lanes]float64, x, y []T) int { return 0 }
 
-func maxAbsVector[T Float](part *[lanes]T, x []T) bool { return false }
+func maxAbsVector[T Float](part *[lanes]T, x []T) int { return 0 }

@@ -92,6 +92,17 @@ func vectorF32AVX512(o op, dst, x, y, z *float32, s float32, n int) bool {
 	return true
 }
 
+func reduceF32AVX512(o op, part *float64, x, y *float32, n int) {
+	switch o {
+	case opSum:
+		sumF32AVX512(part, x, y, n)
+	case opDot:
+		dotF32AVX512(part, x, y, n)
+	case opSquaredDistance:
+		squaredDistanceF32AVX512(part, x, y, n)
+	}
+}
+
 func vectorF32AVX2(o op, dst, x, y, z *float32, s float32, n int) bool {
 	switch o {
 	case opTanh:
@@ -180,6 +191,17 @@ func vectorF32AVX2(o op, dst, x, y, z *float32, s float32, n int) bool {
 		return false
 	}
 	return true
+}
+
+func reduceF32AVX2(o op, part *float64, x, y *float32, n int) {
+	switch o {
+	case opSum:
+		sumF32AVX2(part, x, y, n)
+	case opDot:
+		dotF32AVX2(part, x, y, n)
+	case opSquaredDistance:
+		squaredDistanceF32AVX2(part, x, y, n)
+	}
 }
 
 func vectorF64AVX512(o op, dst, x, y, z *float64, s float64, n int) bool {
@@ -272,6 +294,17 @@ func vectorF64AVX512(o op, dst, x, y, z *float64, s float64, n int) bool {
 	return true
 }
 
+func reduceF64AVX512(o op, part *float64, x, y *float64, n int) {
+	switch o {
+	case opSum:
+		sumF64AVX512(part, x, y, n)
+	case opDot:
+		dotF64AVX512(part, x, y, n)
+	case opSquaredDistance:
+		squaredDistanceF64AVX512(part, x, y, n)
+	}
+}
+
 func vectorF64AVX2(o op, dst, x, y, z *float64, s float64, n int) bool {
 	switch o {
 	case opTanh:
@@ -360,4 +393,15 @@ func vectorF64AVX2(o op, dst, x, y, z *float64, s float64, n int) bool {
 		return false
 	}
 	return true
+}
+
+func reduceF64AVX2(o op, part *float64, x, y *float64, n int) {
+	switch o {
+	case opSum:
+		sumF64AVX2(part, x, y, n)
+	case opDot:
+		dotF64AVX2(part, x, y, n)
+	case opSquaredDistance:
+		squaredDistanceF64AVX2(part, x, y, n)
+	}
 }

@@ -36,17 +36,15 @@ func reduce[T Float](o op, x, y []T, term func(x, y float64) float64) float64 {
 		panic(fmt.Sprintf("kernels: reduction over %d and %d elements", len(x), len(y)))
 	}
 	var part [lanes]float64
-	if !reduceVector(o, &part, x, y) {
-		i := 0
-		for ; i+lanes <= len(x); i += lanes {
-			u, v := x[i:][:lanes], y[i:][:lanes]
-			for l := range part {
-				part[l] += float64(term(float64(u[l]), float64(v[l])))
-			}
+	i := reduceVector(o, &part, x, y)
+	for ; i+lanes <= len(x); i += lanes {
+		u, v := x[i:][:lanes], y[i:][:lanes]
+		for l := range part {
+			part[l] += float64(term(float64(u[l]), float64(v[l])))
 		}
-		for l := range len(x) - i {
-			part[l] += float64(term(float64(x[i+l]), float64(y[i+l])))
-		}
+	}
+	for l := range len(x) - i {
+		part[l] += float64(term(float64(x[i+l]), float64(y[i+l])))
 	}
 	for half := lanes / 2; half > 0; half /= 2 {
 		for l := range half {
@@ -59,10 +57,8 @@ func reduce[T Float](o op, x, y []T, term func(x, y float64) float64) float64 {
 // MaxAbs returns max |x|, 0 for no elements, NaN if any is NaN.
 func MaxAbs[T Float](x []T) T {
 	var part [lanes]T
-	if !maxAbsVector(&part, x) {
-		for i, v := range x {
-			part[i%lanes] = larger(T(math.Abs(float64(v))), part[i%lanes])
-		}
+	for i := maxAbsVector(&part, x); i < len(x); i++ {
+		part[i%lanes] = larger(T(math.Abs(float64(x[i]))), part[i%lanes])
 	}
 	m := part[0]
 	for _, v := range part[1:] {

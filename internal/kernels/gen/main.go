@@ -39,6 +39,7 @@ func generate() (map[string][]byte, error) {
 	for name, emit := range map[string]func(*target){
 		"gemm":        emitTile,
 		"elementwise": emitElementwise,
+		"reduce":      emitReductions,
 	} {
 		c := build.NewContext()
 		c.Constraint(buildtags.Term("amd64"))

@@ -100,21 +100,22 @@ func (t *target) mulSub(x operand.Op, y, z reg.VecVirtual) reg.VecVirtual {
 	return r
 }
 
-// polynomial returns Σ c[i]·xⁱ by Estrin's rule: pairs of terms make a polynomial
-// in x² of half the length, so that the operations run side by side.
+// polynomial returns Σ c[i]·xⁱ by Horner's rule, a long one as the sum of its even
+// and its odd part, which run side by side.
 func (t *target) polynomial(c []operand.Op, x reg.VecVirtual) reg.VecVirtual {
-	if len(c) == 1 {
-		return t.register(c[0])
+	if len(c) > 6 {
+		var parts [2][]operand.Op
+		for i, v := range c {
+			parts[i%2] = append(parts[i%2], v)
+		}
+		square := t.mul(x, x)
+		return t.mulAdd(t.polynomial(parts[1], square), x, t.polynomial(parts[0], square))
 	}
-	var pairs []operand.Op
-	for ; len(c) > 1; c = c[2:] {
-		pairs = append(pairs, t.mulAdd(c[1], x, t.register(c[0])))
+	r := t.copy(c[len(c)-1])
+	for i := len(c) - 2; i >= 0; i-- {
+		t.pick(t.VFMADD213PS, t.VFMADD213PD)(c[i], x, r)
 	}
-	pairs = append(pairs, c...)
-	if len(pairs) == 1 {
-		return pairs[0].(reg.VecVirtual)
-	}
-	return t.polynomial(pairs, t.mul(x, x))
+	return r
 }
 
 func (t *target) copy(x operand.Op) reg.VecVirtual {
