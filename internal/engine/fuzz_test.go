@@ -80,7 +80,8 @@ func newRandomProgram(r *rand.Rand, dt tensor.Dtype) (p randomProgram, err error
 		case 16:
 			q := m(gorgonia.Concat(1, pick(), pick()))
 			lo := r.IntN(n)
-			y = m(gorgonia.Softplus(m(gorgonia.Slice(q, nil, gorgonia.S(lo, lo+n)))))
+			// Gorgonia's softplus is off by e⁻ˣ beyond 16.
+			y = m(gorgonia.Softplus(m(gorgonia.Tanh(m(gorgonia.Slice(q, nil, gorgonia.S(lo, lo+n)))))))
 			if n == 1 {
 				y = m(gorgonia.Reshape(y, tensor.Shape{b, 1}))
 			}
@@ -214,8 +215,8 @@ func fuzzOne[T kernels.Float](t *testing.T, seed uint64) bool {
 	first := Batch + Rate(r.IntN(4))
 	from(first, len(keep))
 	slower := false // an output of a slower rate has not been run again
-	for i, v := range p.(*program[T]).x.outs {
-		slower = slower || v.rate < first && c.rowed[i]
+	for _, v := range p.(*program[T]).x.outs {
+		slower = slower || v.rate < first
 	}
 	if !slower {
 		compare(fmt.Sprintf("rows %v from rate %v", keep, first), len(keep))
@@ -244,7 +245,7 @@ func TestRandomPrograms(t *testing.T) {
 
 func FuzzPrograms(f *testing.F) {
 	f.Add(uint64(1))
-	f.Add(uint64(1 << 40))
+	f.Add(uint64(318)) // a product that is added to itself
 	f.Fuzz(func(t *testing.T, seed uint64) {
 		fuzzOne[float64](t, seed)
 		fuzzOne[float32](t, seed)

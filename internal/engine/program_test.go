@@ -13,6 +13,9 @@ import (
 )
 
 func TestNoAllocations(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector makes sync.Pool forget")
+	}
 	for name, c := range map[string]benchCase{
 		"cell": cellCase(8, 32), "adjoint": adjointCase(8, 32), "gru": gruCase(8, 32), "parameters": parameterCase(8, 32),
 		"large cell": cellCase(20, 300),

@@ -68,7 +68,7 @@ func derived(like *value, op operation, args ...*value) *value {
 	return v
 }
 
-// single reports whether v is read by one operation only and is no output.
+// single reports whether v is read by one operation only, if perhaps twice, and is no output.
 func single(v *value) bool { return len(v.uses) == 1 && !v.out }
 
 func isZip(v *value, name string) bool { return v.op.kind == zipKind && v.op.name == name }
@@ -327,10 +327,14 @@ func (v *value) collect(name string, terms *[]*value) {
 // accumulate makes the matrix products among terms that change together one chain, each adding
 // onto the one before.
 func accumulate(terms []*value) (rest []*value, joined bool) {
+	count := make(map[*value]int)
+	for _, t := range terms {
+		count[t]++
+	}
+	alone := func(t *value) bool { return t.op.kind == productKind && single(t) && count[t] == 1 }
 	for _, t := range terms {
 		i := slices.IndexFunc(rest, func(r *value) bool {
-			return r.op.kind == productKind && t.op.kind == productKind && r.rate == t.rate && r != t &&
-				r.m == t.m && r.n == t.n && len(t.args) == 2 && single(r) && single(t)
+			return alone(r) && alone(t) && r.rate == t.rate && r.m == t.m && r.n == t.n && len(t.args) == 2
 		})
 		if i < 0 {
 			rest = append(rest, t)
