@@ -108,3 +108,25 @@ func maxAbsVector[T Float](part *[lanes]T, x []T) int {
 	}
 	return n
 }
+
+// transposeSize is how many rows transposeVector takes, and a multiple of which it
+// takes columns; 0 where there is none.
+func transposeSize[T Float](level Level) int {
+	switch {
+	case level == Portable:
+		return 0
+	case isDouble[T]():
+		return 4
+	}
+	return 8
+}
+
+// transposeVector computes dst[p,i] = src[i,p] for transposeSize rows.
+func transposeVector[T Float](dst []T, ldd int, src []T, lds, cols int) {
+	d, s := unsafe.Pointer(&dst[0]), unsafe.Pointer(&src[0])
+	if isDouble[T]() {
+		transposeF64AVX2((*float64)(d), ldd, (*float64)(s), lds, cols)
+	} else {
+		transposeF32AVX2((*float32)(d), ldd, (*float32)(s), lds, cols)
+	}
+}

@@ -15,3 +15,7 @@ func vector[T Float](o op, dst, x, y, z []T, s T) bool { return false }
 func reduceVector[T Float](o op, part *[lanes]float64, x, y []T) int { return 0 }
 
 func maxAbsVector[T Float](part *[lanes]T, x []T) int { return 0 }
+
+func transposeSize[T Float](Level) int { return 0 }
+
+func transposeVector[T Float](dst []T, ldd int, src []T, lds, cols int) {}

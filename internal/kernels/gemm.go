@@ -22,6 +22,9 @@ const blockBytes = 1 << 20
 // stay in the first-level cache.
 const blockDepth = 512
 
+// fewRows is up to how many rows of C it does not pay to pack B.
+const fewRows = 16
+
 // Gemm computes C = beta·C + op(A)·op(B) for row-major C [m,n], op(A) [m,k] and
 // op(B) [k,n], where op transposes if tA or tB is set. A row of the stored A, B
 // and C is lda, ldb and ldc elements after the one before. With beta = 0 what C
@@ -43,8 +46,8 @@ func Gemm[T Float](tA, tB bool, m, n, k int, a []T, lda int, b []T, ldb int, bet
 	}
 	x := strided[T]{a, rowStep, colStep}
 	level := Current()
-	mr, nr := tileSize[T](level)
-	if !tB && m <= mr {
+	_, nr := tileSize[T](level)
+	if !tB && m <= fewRows {
 		multiply(level, m, n, k, x, panels[T]{b, nr, ldb}, beta, c, ldc, nil)
 		return
 	}

@@ -45,7 +45,7 @@ func (p *Packed[T]) pack(level Level, trans bool, k, n int, b []T, ldb int) {
 		w := min(nr, n-j)
 		panel := p.data[j*k : (j+nr)*k]
 		if trans {
-			transpose(panel, nr, b[j*ldb:], ldb, w, k)
+			transpose(level, panel, nr, b[j*ldb:], ldb, w, k)
 		} else {
 			for q := range k {
 				copy(panel[q*nr:q*nr+w], b[q*ldb+j:])
@@ -59,19 +59,26 @@ func (p *Packed[T]) pack(level Level, trans bool, k, n int, b []T, ldb int) {
 	}
 }
 
-// transpose computes dst[p,i] = src[i,p] for src [rows,cols]. It goes by blocks
-// that are a cache line deep, so that each line of src is read once.
-func transpose[T Float](dst []T, ldd int, src []T, lds, rows, cols int) {
-	const block = 16
-	for p0 := 0; p0 < cols; p0 += block {
-		p1 := min(p0+block, cols)
-		for i := range rows {
-			at := p0*ldd + i
-			for _, v := range src[i*lds+p0 : i*lds+p1] {
-				dst[at] = v
-				at += ldd
-			}
+// transpose computes dst[p,i] = src[i,p] for src [rows,cols].
+func transpose[T Float](level Level, dst []T, ldd int, src []T, lds, rows, cols int) {
+	size, done := transposeSize[T](level), 0
+	for ; size > 0 && cols >= size && done+size <= rows; done += size {
+		whole := cols / size * size
+		transposeVector(dst[done:], ldd, src[done*lds:], lds, whole)
+		for i := done; i < done+size; i++ {
+			transposeRow(dst, whole*ldd+i, ldd, src[i*lds+whole:i*lds+cols])
 		}
+	}
+	for i := done; i < rows; i++ {
+		transposeRow(dst, i, ldd, src[i*lds:i*lds+cols])
+	}
+}
+
+// transposeRow writes row to dst from the index at on, ldd apart.
+func transposeRow[T Float](dst []T, at, ldd int, row []T) {
+	for _, v := range row {
+		dst[at] = v
+		at += ldd
 	}
 }
 

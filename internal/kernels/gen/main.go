@@ -40,6 +40,7 @@ func generate() (map[string][]byte, error) {
 		"gemm":        emitTile,
 		"elementwise": emitElementwise,
 		"reduce":      emitReductions,
+		"transpose":   emitTranspose,
 	} {
 		c := build.NewContext()
 		c.Constraint(buildtags.Term("amd64"))
