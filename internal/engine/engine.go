@@ -84,7 +84,8 @@ type Program[T kernels.Float] interface {
 
 	// Compact moves row keep[i] to row i in everything that earlier runs have kept for later
 	// ones, for samples have left the batch. keep ascends. Memory that the caller has
-	// bound is the caller's to compact.
+	// bound is the caller's to compact. Sums over the batch that slower rates have computed
+	// still count the samples that left, until their rate is run again.
 	Compact(keep []int)
 
 	// Out returns the memory of output i, whole: rows beyond those run hold nothing of

@@ -1,7 +1,9 @@
 package engine
 
 import (
+	"errors"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -9,6 +11,7 @@ import (
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
+	"attractor/internal/kernels"
 	"attractor/internal/vjp"
 )
 
@@ -163,5 +166,54 @@ func TestUnbound(t *testing.T) {
 	must(t, p.Bind(c.graph.ByName("unused")[0], make([]float64, 2)))
 	if err := p.Bind(c.cell, nil); err == nil {
 		t.Error("bound an inner node")
+	}
+}
+
+// TestWideBlocks runs cells so wide that a product is finished in blocks of some columns, and so deep that
+// the broadcast of a bias does not fit a block, on all and on some rows.
+func TestWideBlocks(t *testing.T) {
+	const batch, units = 13, 1100
+	m := gorgonia.Must
+	g := gorgonia.NewGraph()
+	z, w, b := input(g, tensor.Float32, "z", batch, units), input(g, tensor.Float32, "W", units, units), input(g, tensor.Float32, "b", units)
+	c := input(g, tensor.Float32, "c", batch, 1)
+	pre := m(gorgonia.BroadcastAdd(m(gorgonia.Mul(z, w)), b, nil, []byte{0}))
+	out := m(gorgonia.Tanh(m(gorgonia.BroadcastHadamardProd(pre, c, nil, []byte{1}))))
+	inputs := []Input{{z, State}, {w, Parameters}, {b, Parameters}, {c, Batch}}
+	p, err := Compile[float32](gorgonia.Nodes{out}, Options{Inputs: inputs})
+	must(t, err)
+	q, err := CompileTape[float32](gorgonia.Nodes{out}, Options{Inputs: inputs})
+	must(t, err)
+	data := fill(t, rand.New(rand.NewPCG(1, 2)), inputs, false, p, q)
+	kernels.Scale(data[w], 0.03, data[w])
+	runAll(t, p, batch)
+	runAll(t, q, batch)
+	if d := difference(p.Out(0), q.Out(0)); d > tolerance[float32]() {
+		t.Errorf("differs by %.2g", d)
+	}
+	full := slices.Clone(p.Out(0))
+	for rows := range batch {
+		runAll(t, p, rows)
+		if !slices.Equal(p.Out(0)[:rows*units], full[:rows*units]) {
+			t.Errorf("%d rows have other bits than %d", rows, batch)
+		}
+	}
+}
+
+func TestFallsBackToTheTape(t *testing.T) {
+	defer func(f func() error) { selfCheck = f }(selfCheck)
+	selfCheck = func() error { return errors.New("another Gorgonia") }
+	c := newRNN(tensor.Float64, 3, 4, 2)
+	p, err := Compile[float64](gorgonia.Nodes{c.cell}, Options{Inputs: c.inputs()})
+	must(t, err)
+	fill(t, rand.New(rand.NewPCG(1, 2)), c.inputs(), false, p)
+	runAll(t, p, 3)
+	var b strings.Builder
+	p.Explain(&b)
+	if !strings.Contains(b.String(), "another Gorgonia") {
+		t.Errorf("no reason in:\n%s", &b)
+	}
+	if p.RowWise() == nil {
+		t.Error("rows that could not be followed are said to keep apart")
 	}
 }

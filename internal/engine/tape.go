@@ -67,6 +67,7 @@ func CompileTape[T kernels.Float](outs gorgonia.Nodes, o Options) (Program[T], e
 		reads:  make([]gorgonia.Value, len(outs)),
 		outs:   make([][]T, len(outs)),
 	}
+	p.rowWise = selfCheck()
 	if readable {
 		x, err := understand(outs, o, dtypeOf[T](), rows, func(*expression) {})
 		if err != nil {
