@@ -46,14 +46,23 @@ func (p *Packed[T]) pack(level Level, trans bool, k, n int, b []T, ldb int) {
 		panel := p.data[j*k : (j+nr)*k]
 		if trans {
 			transpose(level, panel, nr, b[j*ldb:], ldb, w, k)
-		} else {
-			for q := range k {
-				copy(panel[q*nr:q*nr+w], b[q*ldb+j:])
-			}
 		}
 		if w < nr {
 			for q := range k {
 				clear(panel[q*nr+w : q*nr+nr])
+			}
+		}
+	}
+	if trans {
+		return
+	}
+	const rows = 16 // at a time, so that both sides stay within few pages
+	for q0 := 0; q0 < k; q0 += rows {
+		q1 := min(q0+rows, k)
+		for j := 0; j < n; j += nr {
+			w := min(nr, n-j)
+			for q := q0; q < q1; q++ {
+				copy(p.data[j*k+q*nr:j*k+q*nr+w], b[q*ldb+j:])
 			}
 		}
 	}
