@@ -69,15 +69,14 @@ func decode(op gorgonia.Op) (operation, error) {
 	case "constantScalar", "constantTensor":
 		o.kind = inputKind
 	case "elemUnaryOp":
-		o = operation{kind: mapKind, name: op.String()}
-		if _, known := mapNames[o.name]; !known {
-			o = operation{}
+		if name := op.String(); mapNames[name] {
+			o = operation{kind: mapKind, name: name}
 		}
 	case "elemBinOp":
 		name, _, _ := strings.Cut(op.String(), " ")
-		o = operation{kind: zipKind, name: name}
-		if same, comparison := f.bool("retSame"), zipNames[name] == comparison; !same && comparison || zipNames[name] == unknown {
-			o = operation{}
+		family := zipNames[name]
+		if family == arithmetic || family == comparison && f.bool("retSame") {
+			o = operation{kind: zipKind, name: name}
 		}
 	case "linAlgBinOp":
 		o = operation{kind: productKind, transA: f.bool("transA"), transB: f.bool("transB")}

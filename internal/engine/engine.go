@@ -75,11 +75,12 @@ type Program[T kernels.Float] interface {
 	// any time.
 	Bind(n *gorgonia.Node, data []T) error
 
-	// Run computes the nodes of exactly rate r on the first rows samples. It reads what
-	// slower rates have computed. Fewer rows than the batch has are an error if the program is
-	// not row by row. A sum over the batch is one over the rows run; divisors of means
-	// are those of the whole batch. A row comes out with the same bits however many
-	// others run.
+	// Run computes the nodes of exactly rate r on the first rows samples; rows is of no consequence
+	// for a rate below Batch. It reads what slower rates have computed.
+	//
+	// Fewer rows than the batch has are an error if the program is not row by row. A sum over
+	// the batch is one over the rows run; divisors of means are those of the whole batch. A
+	// row comes out with the same bits however many others run.
 	Run(r Rate, rows int) error
 
 	// Compact moves row keep[i] to row i in everything that earlier runs have kept for later

@@ -6,17 +6,17 @@ import (
 	"attractor/internal/kernels"
 )
 
-// sort of an elementwise function of two operands.
-type sort uint8
+// family of an elementwise function of two operands.
+type family uint8
 
 const (
-	unknown sort = iota
+	unknown family = iota
 	arithmetic
 	comparison
 )
 
 // zipNames lists Gorgonia's elementwise functions of two operands that we know.
-var zipNames = map[string]sort{
+var zipNames = map[string]family{
 	"+": arithmetic, "-": arithmetic, "⊙": arithmetic, "÷": arithmetic, "^": arithmetic,
 	"<": comparison, ">": comparison, "<=": comparison, ">=": comparison, "==": comparison, "!=": comparison,
 }

@@ -154,10 +154,13 @@ func (p *program[T]) Bind(n *gorgonia.Node, data []T) error {
 }
 
 func (p *program[T]) Run(r Rate, rows int) error {
+	if r < Batch {
+		rows = p.x.batch // whatever the caller says: nothing of these rates has rows
+	}
 	if rows < 0 || rows > p.x.batch {
 		return fmt.Errorf("engine: run on %d rows of %d", rows, p.x.batch)
 	}
-	if rows < p.x.batch && p.rowWise != nil && r >= Batch {
+	if rows < p.x.batch && p.rowWise != nil {
 		return fmt.Errorf("engine: run on %d rows of %d: %w", rows, p.x.batch, p.rowWise)
 	}
 	if err := p.checkBound(r, rows); err != nil {

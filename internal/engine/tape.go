@@ -211,10 +211,13 @@ func (p *tape[T]) Bind(n *gorgonia.Node, data []T) error {
 }
 
 func (p *tape[T]) Run(r Rate, rows int) error {
+	if r < Batch {
+		rows = p.rows
+	}
 	if rows < 0 || rows > p.rows {
 		return fmt.Errorf("engine: run on %d rows of %d", rows, p.rows)
 	}
-	if rows < p.rows && p.rowWise != nil && r >= Batch {
+	if rows < p.rows && p.rowWise != nil {
 		return fmt.Errorf("engine: run on %d rows of %d: %w", rows, p.rows, p.rowWise)
 	}
 	for _, in := range p.inputs {
