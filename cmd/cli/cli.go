@@ -1,0 +1,201 @@
+// Package cli is the program attractor as a function, so that a program of one's own can
+// list a model, a solver, a rule or a task beside ours and get every command for it:
+//
+//	func parts[T deq.Float]() train.Parts[T] {
+//		p := train.Ours[T]()
+//		p.Models = p.Models.With(catalog.Entry[models.Model]{Name: "mine", Doc: "my cell", Value: Mine{}})
+//		return p
+//	}
+//
+//	func main() { cli.Main(parts[float32](), parts[float64]()) }
+//
+// Results go to the standard output, progress and messages to the standard error. With
+// --json the standard output is one JSON object. The exit code is 0 when the work is done,
+// 1 when it failed, 2 for a wrong command line or configuration, 3 when it was interrupted
+// and its state saved, and 4 when a check does not hold.
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"golang.org/x/term"
+
+	"attractor/internal/catalog"
+	"attractor/train"
+)
+
+// Main runs the program with the arguments of the process and ends it with its exit code.
+// The two lists hold the same parts, one for each number type.
+func Main(parts32 train.Parts[float32], parts64 train.Parts[float64]) {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // the second signal ends the process at once
+	p := &program{
+		name:    strings.TrimSuffix(filepath.Base(os.Args[0]), ".exe"),
+		parts32: parts32, parts64: parts64, stdout: os.Stdout, stderr: os.Stderr,
+	}
+	os.Exit(p.run(ctx, os.Args[1:]))
+}
+
+// The exit codes.
+const (
+	exitDone        = 0
+	exitFailed      = 1
+	exitUsage       = 2
+	exitInterrupted = 3
+	exitCheck       = 4
+)
+
+// program is one run of the program.
+type program struct {
+	name           string
+	args           []string
+	parts32        train.Parts[float32]
+	parts64        train.Parts[float64]
+	stdout, stderr io.Writer
+
+	quiet, json bool
+	log         *slog.Logger
+}
+
+// run executes a command line and returns the exit code.
+func (p *program) run(ctx context.Context, args []string) int {
+	p.args = args
+	p.log = slog.New(slog.NewTextHandler(p.stderr, nil))
+	root := p.root()
+	root.SetArgs(args)
+	root.SetOut(p.stdout)
+	root.SetErr(p.stderr)
+	cmd, err := root.ExecuteContextC(ctx)
+	if err == nil {
+		return exitDone
+	}
+	code := exitFailed
+	var usage *usageError
+	switch {
+	case errors.As(err, &usage):
+		code = exitUsage
+	case errors.Is(err, errCheck):
+		code = exitCheck
+	case errors.Is(err, errInterrupted):
+		code = exitInterrupted
+	}
+	if unknown := p.unknownCommand(cmd, err); unknown != nil {
+		code, err = exitUsage, unknown
+	}
+	fmt.Fprintf(p.stderr, "%s: %v\n", p.name, err)
+	return code
+}
+
+func (p *program) root() *cobra.Command {
+	cobra.EnableCommandSorting = false
+	root := &cobra.Command{
+		Use:   p.name,
+		Short: "train recurrent and deep-equilibrium networks by different learning rules, and compare them",
+		Long: `Attractor trains recurrent and deep-equilibrium networks at their fixed points and
+through time, by back-propagation and by local learning rules, on the same cell, and shows
+why one rule learns where another does not.
+
+Begin with "` + p.name + ` compare". A name from "` + p.name + ` list" is explained by "` + p.name + ` help NAME".`,
+		SilenceErrors: true, SilenceUsage: true, DisableSuggestions: true,
+		PersistentPreRun: func(*cobra.Command, []string) {
+			if p.quiet {
+				p.log = slog.New(slog.NewTextHandler(p.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+			}
+		},
+	}
+	root.PersistentFlags().BoolVarP(&p.quiet, "quiet", "q", false, "no progress and no messages but warnings")
+	root.SetFlagErrorFunc(p.flagError)
+	root.AddCommand(p.compareCommand(), p.trainCommand(), p.gradcheckCommand(),
+		p.listCommand(), p.citeCommand(), p.doctorCommand(), p.versionCommand())
+	root.SetHelpCommand(p.helpCommand())
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	return root
+}
+
+// usageError is a wrong command line or configuration.
+type usageError struct{ error }
+
+func (e *usageError) Unwrap() error { return e.error }
+
+func usage(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &usageError{err}
+}
+
+func usagef(format string, args ...any) error { return usage(fmt.Errorf(format, args...)) }
+
+var (
+	errCheck       = errors.New("the check does not hold")
+	errInterrupted = errors.New("interrupted")
+)
+
+// flagError adds to an unknown flag the nearest one that the command has.
+func (p *program) flagError(cmd *cobra.Command, err error) error {
+	var unknown *pflag.NotExistError
+	if !errors.As(err, &unknown) {
+		return usagef("%w; see %s --help", err, cmd.CommandPath())
+	}
+	name := unknown.GetSpecifiedName()
+	var known []string
+	cmd.Flags().VisitAll(func(f *pflag.Flag) { known = append(known, f.Name) })
+	dashes := "--"
+	if unknown.GetSpecifiedShortnames() != "" {
+		dashes = "-"
+	}
+	hint := "see " + cmd.CommandPath() + " --help"
+	if near := catalog.Nearest(name, known); near != "" {
+		hint = fmt.Sprintf("did you mean --%s?", near)
+	}
+	return usagef("unknown flag %s%s of %s (%s)", dashes, name, cmd.CommandPath(), hint)
+}
+
+// unknownCommand says what was probably meant, if err is cobra's about a command.
+func (p *program) unknownCommand(cmd *cobra.Command, err error) error {
+	var name string
+	if n, _ := fmt.Sscanf(err.Error(), "unknown command %q", &name); n != 1 {
+		return nil
+	}
+	if !cmd.HasAvailableSubCommands() {
+		return fmt.Errorf("unexpected argument %q: %s takes none", name, cmd.CommandPath())
+	}
+	var known []string
+	for _, c := range cmd.Commands() {
+		if c.IsAvailableCommand() || c.Name() == "help" {
+			known = append(known, c.Name())
+		}
+	}
+	return fmt.Errorf("%w; see %s --help", catalog.Unknown("command", name, known), cmd.CommandPath())
+}
+
+// jsonFlag gives a command --json.
+func (p *program) jsonFlag(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&p.json, "json", false, "print one JSON object")
+}
+
+func (p *program) printJSON(v any) error {
+	e := json.NewEncoder(p.stdout)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
+}
+
+// isTerminal reports whether someone is looking at w.
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}

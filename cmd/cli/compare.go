@@ -1,0 +1,501 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"attractor/deq"
+	"attractor/internal/atomicfile"
+	"attractor/internal/catalog"
+	"attractor/internal/config"
+	"attractor/internal/figure"
+	"attractor/train"
+	"attractor/train/compare"
+	"attractor/train/rules"
+)
+
+// compareFlags are what compare is told besides the configuration.
+type compareFlags struct {
+	config      configFlags
+	plan        planFile
+	out, resume string
+	print       bool
+	quick       bool
+}
+
+// planFile is plan.json: what is compared, and how it was asked for.
+type planFile struct {
+	Rules    []string `json:"rules"`
+	Settings []string `json:"settings"`
+	Seeds    []uint64 `json:"seeds"`
+	Every    int      `json:"every"`
+	LR       float64  `json:"lr,omitempty"` // 0: each rule's own
+	Command  string   `json:"command"`
+}
+
+// The files of a comparison besides those of every run.
+const (
+	planName   = "plan.json"
+	trialsName = "trials" // a file for each trial that has ended
+	reportName = "report.html"
+)
+
+func (p *program) compareCommand() *cobra.Command {
+	var f compareFlags
+	cmd := &cobra.Command{
+		Use:   "compare",
+		Short: "train one network by several rules and compare them",
+		Long: `Compare trains one model on one task by several rules over several seeds. Trials of one
+seed are paired: they start from the same parameters and see the same batches. It prints a
+table for each setting, says what can be concluded, and writes a report with figures.
+
+A comparison that was interrupted or killed is continued by --resume: trials that have ended
+are not run again.`,
+		Example: fmt.Sprintf(`  %[1]s compare
+  %[1]s compare --rules implicit,jfb --seeds 1,2,3,4,5 --set model.units=64
+  %[1]s compare --quick --json`, p.name),
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			saved, err := f.prepare(cmd.Flags(), p.name, p.args)
+			if err != nil {
+				return err
+			}
+			c, err := read(&f.config, p.parts32, saved)
+			if err != nil {
+				return err
+			}
+			if c.Train.Precision != "float64" {
+				return compareRules(cmd.Context(), p, &f, c, p.parts32)
+			}
+			c64, err := read(&f.config, p.parts64, saved)
+			if err != nil {
+				return err
+			}
+			return compareRules(cmd.Context(), p, &f, c64, p.parts64)
+		},
+	}
+	f.config.add(p, cmd, "rule", "seed", "lr")
+	flags := cmd.Flags()
+	flags.StringSliceVar(&f.plan.Rules, "rules", compare.DefaultRules, "`RULES` to compare, separated by commas")
+	flags.StringSliceVar(&f.plan.Settings, "settings", compare.SettingNames(), "`SETTINGS` to compare in")
+	flags.Var(&seeds{&f.plan.Seeds, false}, "seeds", "`SEEDS`, one trial each")
+	flags.IntVar(&f.plan.Every, "every", 20, "steps between two looks at the exact gradient")
+	flags.Float64Var(&f.plan.LR, "lr", 0, "learning rate of every rule (default each rule's own)")
+	flags.BoolVar(&f.quick, "quick", false, "2 epochs and 1 seed, to see that it works")
+	flags.StringVar(&f.out, "out", "", "`DIR` of the comparison, new or empty (default runs/<date-time>-compare-<task>)")
+	flags.StringVar(&f.resume, "resume", "", "continue the comparison in `DIR`")
+	flags.BoolVar(&f.print, "print-config", false, "print the resolved configuration instead")
+	p.jsonFlag(cmd)
+	must(cmd.RegisterFlagCompletionFunc("rules", p.completeParts("rule")))
+	must(cmd.RegisterFlagCompletionFunc("settings", cobra.FixedCompletions(compare.SettingNames(), cobra.ShellCompDirectiveNoFileComp)))
+	return cmd
+}
+
+// seeds is a flag for a list of seeds; the default is 1, 2, 3.
+type seeds struct {
+	list  *[]uint64
+	given bool
+}
+
+func (s *seeds) Type() string { return "seeds" }
+
+func (s *seeds) String() string {
+	if s.list == nil || len(*s.list) == 0 {
+		return "1,2,3"
+	}
+	return strings.Trim(strings.ReplaceAll(fmt.Sprint(*s.list), " ", ","), "[]")
+}
+
+func (s *seeds) Set(text string) error {
+	if !s.given {
+		*s.list, s.given = nil, true
+	}
+	for part := range strings.SplitSeq(text, ",") {
+		var n uint64
+		if _, err := fmt.Sscanf(strings.TrimSpace(part)+"\n", "%d\n", &n); err != nil {
+			return fmt.Errorf("expected whole numbers from 0, separated by commas, found %q", part)
+		}
+		*s.list = append(*s.list, n)
+	}
+	return nil
+}
+
+// prepare completes the plan and returns the configuration file of what is continued.
+func (f *compareFlags) prepare(flags *pflag.FlagSet, name string, args []string) (saved string, err error) {
+	if f.out != "" && f.resume != "" {
+		return "", usagef("--out and --resume cannot both be given: --resume continues in the folder it names")
+	}
+	if f.quick {
+		if !flags.Changed("seeds") {
+			f.plan.Seeds = []uint64{1}
+		}
+		f.config.sets = append([]string{"train.epochs=2"}, f.config.sets...)
+	}
+	if len(f.plan.Seeds) == 0 {
+		f.plan.Seeds = []uint64{1, 2, 3}
+	}
+	f.plan.Command = commandLine(name, args)
+	if f.resume != "" {
+		if saved, err = f.continued(flags); err != nil {
+			return "", err
+		}
+	}
+	if f.plan.Every < 1 {
+		return "", usagef("--every: expected at least 1 step, found %d", f.plan.Every)
+	}
+	if f.plan.LR < 0 {
+		return "", usagef("--lr: expected a positive learning rate, or 0 for each rule's own, found %g", f.plan.LR)
+	}
+	for _, s := range f.plan.Settings {
+		if !slices.Contains(compare.SettingNames(), s) {
+			return "", usagef("--settings: %w", catalog.Unknown("setting", s, compare.SettingNames()))
+		}
+	}
+	return saved, errors.Join(once("rules", f.plan.Rules), once("settings", f.plan.Settings), once("seeds", f.plan.Seeds))
+}
+
+// once refuses a list that is empty or names something twice.
+func once[T comparable](flag string, list []T) error {
+	if len(list) == 0 {
+		return usagef("--%s: expected at least one, found none", flag)
+	}
+	for i, v := range list {
+		if slices.Contains(list[:i], v) {
+			return usagef("--%s: %v is given twice", flag, v)
+		}
+	}
+	return nil
+}
+
+// continued takes the plan from the folder that is continued and refuses another one.
+func (f *compareFlags) continued(flags *pflag.FlagSet) (saved string, err error) {
+	if err := isRun(f.resume); err != nil {
+		return "", err
+	}
+	path := filepath.Join(f.resume, planName)
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", usagef("--resume: %s is not the folder of a comparison: it has no %s", f.resume, planName)
+	}
+	if err != nil {
+		return "", usage(err)
+	}
+	var old planFile
+	if err := json.Unmarshal(text, &old); err != nil {
+		return "", usagef("%s: expected the plan of a comparison: %w", path, err)
+	}
+	e := &train.ConfigurationError{Source: path}
+	differ := func(flag string, given bool, old, now any) {
+		if a, b := fmt.Sprint(old), fmt.Sprint(now); given && a != b {
+			e.Differences = append(e.Differences, train.Difference{Path: "--" + flag, Saved: a, Given: b})
+		}
+	}
+	differ("rules", flags.Changed("rules"), old.Rules, f.plan.Rules)
+	differ("settings", flags.Changed("settings"), old.Settings, f.plan.Settings)
+	differ("seeds", flags.Changed("seeds") || f.quick, old.Seeds, f.plan.Seeds)
+	differ("every", flags.Changed("every"), old.Every, f.plan.Every)
+	differ("lr", flags.Changed("lr"), old.LR, f.plan.LR)
+	if len(e.Differences) > 0 {
+		return "", usage(e)
+	}
+	f.plan = old
+	if f.config.file == "" {
+		saved = filepath.Join(f.resume, train.ConfigFile)
+	}
+	return saved, nil
+}
+
+// compareRules compares in one number type.
+func compareRules[T deq.Float](ctx context.Context, p *program, f *compareFlags, c train.Config[T], parts train.Parts[T]) error {
+	if err := errors.Join(overridden(c), trainable(c, parts, f.plan.Rules)); err != nil {
+		return usage(err)
+	}
+	if f.print {
+		return c.Write(p.stdout, parts)
+	}
+	dir, done, err := compareFolder(f, c, parts)
+	if err != nil {
+		return usage(err)
+	}
+	if text, err := os.ReadFile(filepath.Join(dir, train.ResultFile)); err == nil {
+		var r compare.Result
+		if err := json.Unmarshal(text, &r); err != nil {
+			return usagef("%s: expected the result of a comparison: %w; remove the file to have it made again", filepath.Join(dir, train.ResultFile), err)
+		}
+		return p.printComparison(&r, dir)
+	}
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	m := p.meter("compare", 1)
+	m.say("compare", "task", c.Task.Name, "model", c.Model.Name, "rules", strings.Join(f.plan.Rules, ","), "trials_done", len(done), "run", dir)
+	share := map[string]float64{} // how much of a trial is done
+	notify := func(e compare.Event) {
+		key := trialName(e.Setting, e.Rule, e.Seed)
+		delete(share, key)
+		if e.Trial == nil && e.Epochs > 0 {
+			share[key] = float64(e.Epoch) / float64(e.Epochs)
+		}
+		partly := 0.0
+		for _, s := range share {
+			partly += s
+		}
+		m.at(int(100*(float64(e.Done)+partly)), 100*e.Trials)
+		m.note(fmt.Sprintf("%d/%d trials  %s", e.Done, e.Trials, key))
+		if e.Trial == nil {
+			return
+		}
+		m.say("trial", "done", fmt.Sprintf("%d/%d", e.Done, e.Trials), "setting", e.Setting, "rule", e.Rule, "seed", e.Seed,
+			"test_accuracy", short(train.Number(e.Trial.TestAccuracy)), "test_loss", short(train.Number(e.Trial.TestLoss)))
+		if err := train.WriteJSON(filepath.Join(dir, trialsName, key+".json"), e.Trial); err != nil {
+			stop(err)
+		}
+	}
+	plan := compare.Plan{Rules: f.plan.Rules, Settings: f.plan.Settings, Seeds: f.plan.Seeds, Every: f.plan.Every, LR: f.plan.LR, Workers: c.Train.Workers}
+	settings, err := compare.Run(ctx, c, parts, plan, done, notify)
+	m.end()
+	if err != nil {
+		if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+			return fmt.Errorf("%w; the trials that have ended are saved; continue with: %s compare --resume %s", errInterrupted, p.name, dir)
+		}
+		return err
+	}
+	env := train.ReadEnvironment(0)
+	cpu := env.CPU
+	if cpu != "" {
+		cpu += ", "
+	}
+	r := &compare.Result{
+		Task: c.Task.Name, Model: c.Model.Name, Seeds: f.plan.Seeds, Command: f.plan.Command, Version: env.Program, Settings: settings,
+		Environment: compare.Environment{
+			Go: env.Go, OS: env.OS, CPU: cpu + env.Instructions, Cores: env.Maxprocs,
+			Precision: c.Train.Precision, Date: time.Now().Format(time.RFC3339),
+		},
+	}
+	if err := writeComparison(dir, r, citations(c, parts, f.plan.Rules)); err != nil {
+		return err
+	}
+	return p.printComparison(r, dir)
+}
+
+// overridden refuses options that compare decides itself.
+func overridden[T deq.Float](c train.Config[T]) error {
+	plain := train.Settings{Seed: 1, Trained: "all"}
+	var errs []error
+	refuse := func(differs bool, key, instead string) {
+		if differs {
+			errs = append(errs, fmt.Errorf("%s: compare sets it: %s", key, instead))
+		}
+	}
+	refuse(c.Train.Seed != plain.Seed, "train.seed", "use --seeds")
+	refuse(c.Train.Trained != plain.Trained, "train.trained", "use --settings")
+	refuse(c.Train.Holdout, "train.holdout", "leave it out")
+	return errors.Join(errs...)
+}
+
+// trainable reports the rules that cannot train the model, before anything is trained.
+func trainable[T deq.Float](c train.Config[T], parts train.Parts[T], names []string) error {
+	data, err := c.Task.Value.Load(c.Train.Seed)
+	if err != nil {
+		return fmt.Errorf("task %q: %w", c.Task.Name, err)
+	}
+	var errs []error
+	for _, name := range names {
+		e, err := parts.Rules.Lookup(name)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("--rules: %w", err))
+			continue
+		}
+		own := c
+		if name != c.Rule.Name {
+			own.Rule = config.Chosen[rules.Rule[T]]{Name: e.Name, Value: e.Value}
+		}
+		if _, err := train.NewOn(own, parts, data); err != nil {
+			return errors.Join(append(errs, err)...)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// compareFolder makes the folder of a comparison, or opens one that is continued with the
+// trials in it.
+func compareFolder[T deq.Float](f *compareFlags, c train.Config[T], parts train.Parts[T]) (dir string, done []compare.Trial, err error) {
+	if f.resume != "" {
+		path := filepath.Join(f.resume, train.ConfigFile)
+		old, err := read(&configFlags{}, parts, path)
+		if err != nil {
+			return "", nil, err
+		}
+		if d := train.Differences(old, c); len(d) > 0 {
+			return "", nil, &train.ConfigurationError{Source: path, Differences: d}
+		}
+		done, err = readTrials(filepath.Join(f.resume, trialsName))
+		return f.resume, done, err
+	}
+	if dir = f.out; dir == "" {
+		dir = freeFolder("compare-" + c.Task.Name)
+	}
+	undo, err := train.MakeFolder(dir)
+	if err != nil {
+		return "", nil, err
+	}
+	err = errors.Join(
+		os.Mkdir(filepath.Join(dir, trialsName), 0o777),
+		train.WriteJSON(filepath.Join(dir, train.EnvironmentFile), train.ReadEnvironment(0)),
+		train.WriteJSON(filepath.Join(dir, planName), f.plan),
+		atomicfile.Write(filepath.Join(dir, train.ConfigFile), func(w io.Writer) error { return c.Write(w, parts) }))
+	if err != nil {
+		undo()
+	}
+	return dir, nil, err
+}
+
+func trialName(setting, rule string, seed uint64) string {
+	return fmt.Sprintf("%s-%s-s%d", setting, rule, seed)
+}
+
+func readTrials(dir string) ([]compare.Trial, error) {
+	paths, err := filepath.Glob(filepath.Join(dir, "*.json"))
+	if err != nil {
+		return nil, err
+	}
+	var trials []compare.Trial
+	for _, path := range paths {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return nil, err
+		}
+		var t compare.Trial
+		if err := json.Unmarshal(text, &t); err != nil {
+			return nil, fmt.Errorf("%s: expected a trial: %w; remove the file to have the trial run again", path, err)
+		}
+		trials = append(trials, t)
+	}
+	return trials, nil
+}
+
+// writeComparison writes report, figures and, last, the result.
+func writeComparison(dir string, r *compare.Result, cites []compare.Citation) error {
+	err := atomicfile.Write(filepath.Join(dir, reportName), func(w io.Writer) error { return compare.WriteReport(w, r, cites) })
+	if err != nil {
+		return err
+	}
+	for _, f := range figures(r) {
+		if err := figure.Save(dir, f.Name, f.Figure); err != nil {
+			return err
+		}
+	}
+	return train.WriteJSON(filepath.Join(dir, train.ResultFile), r)
+}
+
+// figures joins the figures of one name of all settings.
+func figures(r *compare.Result) []compare.NamedFigure {
+	var out []compare.NamedFigure
+	for i := range r.Settings {
+		s := &r.Settings[i]
+		for _, f := range compare.Figures(r, s) {
+			for k := range f.Figure.Panels {
+				if len(r.Settings) > 1 {
+					f.Figure.Panels[k].Title = strings.Join(slices.DeleteFunc([]string{s.Name, f.Figure.Panels[k].Title}, func(s string) bool { return s == "" }), ": ")
+				}
+			}
+			k := slices.IndexFunc(out, func(o compare.NamedFigure) bool { return o.Name == f.Name })
+			if k < 0 {
+				if len(r.Settings) > 1 {
+					f.Figure.Cols = max(2, len(f.Figure.Panels))
+				}
+				out = append(out, f)
+				continue
+			}
+			out[k].Figure.Panels = append(out[k].Figure.Panels, f.Figure.Panels...)
+			out[k].Figure.Alt += " " + f.Figure.Alt
+		}
+	}
+	return out
+}
+
+// citations are the sources of what was compared.
+func citations[T deq.Float](c train.Config[T], parts train.Parts[T], names []string) []compare.Citation {
+	var out []compare.Citation
+	for _, name := range names {
+		out = append(out, cite(parts.Rules, name)...)
+	}
+	out = append(out, cite(parts.Models, c.Model.Name)...)
+	out = append(out, cite(parts.Tasks, c.Task.Name)...)
+	out = append(out, cite(parts.Solvers, c.Solver.Name)...)
+	return append(out, cite(parts.Optimizers, c.Optimizer.Name)...)
+}
+
+func cite[P any](cat *catalog.Catalog[P], name string) []compare.Citation {
+	e, err := cat.Lookup(name)
+	if err != nil || len(e.Refs) == 0 {
+		return nil
+	}
+	return []compare.Citation{{Name: name, Refs: e.Refs}}
+}
+
+// printComparison prints a result for people, or as JSON.
+func (p *program) printComparison(r *compare.Result, dir string) error {
+	if p.json {
+		return p.printJSON(r)
+	}
+	color := isTerminal(p.stdout) && os.Getenv("NO_COLOR") == ""
+	for _, s := range r.Settings {
+		if err := compare.WriteTable(p.stdout, s, color); err != nil {
+			return err
+		}
+		fmt.Fprintf(p.stdout, "\n%s\n\n", wrap(s.Doc, ""))
+		for _, f := range s.Findings {
+			fmt.Fprintln(p.stdout, wrap("- "+f, "  "))
+		}
+		fmt.Fprintln(p.stdout)
+	}
+	fmt.Fprintf(p.stdout, "run     %s\nreport  %s\n", dir, filepath.Join(dir, reportName))
+	return nil
+}
+
+// wrap breaks a text into lines of at most 100 characters, of which all but the first begin
+// with indent.
+func wrap(text, indent string) string {
+	var b strings.Builder
+	column := 0
+	for i, word := range strings.Fields(text) {
+		n := utf8.RuneCountInString(word)
+		switch {
+		case i == 0:
+		case column+1+n > 100:
+			b.WriteString("\n" + indent)
+			column = utf8.RuneCountInString(indent)
+		default:
+			b.WriteByte(' ')
+			column++
+		}
+		b.WriteString(word)
+		column += n
+	}
+	return b.String()
+}
+
+// commandLine is a command as one types it.
+func commandLine(name string, args []string) string {
+	words := []string{name}
+	for _, a := range args {
+		if a == "" || strings.ContainsAny(a, " \t\n'\"\\$`*?[]{}()<>|&;#~!") {
+			a = "'" + strings.ReplaceAll(a, "'", `'\''`) + "'"
+		}
+		words = append(words, a)
+	}
+	return strings.Join(words, " ")
+}

@@ -1,0 +1,125 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"attractor/deq"
+	"attractor/internal/config"
+	"attractor/train"
+)
+
+// configFlags are the flags that give a configuration.
+type configFlags struct {
+	file  string
+	sets  []string          // in the order of the command line
+	flags map[string]string // the flag that a set came from, where it was not --set
+}
+
+// shortcuts are flags for common options.
+var shortcuts = []struct{ flag, path, doc string }{
+	{"task", "task", "what to learn"},
+	{"model", "model", "the cell"},
+	{"rule", "rule", "how gradients are got"},
+	{"solver", "solver", "how the fixed point is found"},
+	{"seed", "train.seed", "seed of everything random"},
+	{"epochs", "train.epochs", "passes over the training data"},
+	{"batch", "train.batch", "samples per step"},
+	{"lr", "optimizer.lr", "learning rate"},
+}
+
+// add gives a command --config, --set and the shortcuts but for those in without.
+func (c *configFlags) add(p *program, cmd *cobra.Command, without ...string) {
+	c.flags = map[string]string{}
+	f := cmd.Flags()
+	f.StringVar(&c.file, "config", "", "configuration `FILE` (YAML)")
+	f.Var(setFlag{c, "", ""}, "set", "an option, as `section.key=value`; may be repeated (see train --print-config)")
+	must(cmd.RegisterFlagCompletionFunc("set", p.completeSet))
+next:
+	for _, s := range shortcuts {
+		for _, w := range without {
+			if s.flag == w {
+				continue next
+			}
+		}
+		f.Var(setFlag{c, s.flag, s.path}, s.flag, fmt.Sprintf("%s: `%s` for --set %s=", s.doc, strings.ToUpper(s.flag), s.path))
+		if s.flag == s.path {
+			must(cmd.RegisterFlagCompletionFunc(s.flag, p.completeParts(s.path)))
+		}
+	}
+}
+
+// setFlag is --set, or a flag for one option.
+type setFlag struct {
+	c          *configFlags
+	flag, path string
+}
+
+func (s setFlag) String() string { return "" }
+func (s setFlag) Type() string   { return "value" }
+func (s setFlag) Set(v string) error {
+	if s.flag != "" {
+		v = s.path + "=" + v
+		s.c.flags[v] = s.flag
+	}
+	s.c.sets = append(s.c.sets, v)
+	return nil
+}
+
+// data is the file and its name: --config, or else the file given.
+func (c *configFlags) data(otherwise string) (source string, data []byte, err error) {
+	source = c.file
+	if source == "" {
+		source = otherwise
+	}
+	if source == "" {
+		return "defaults", nil, nil
+	}
+	data, err = os.ReadFile(source)
+	if err != nil {
+		return source, nil, usagef("configuration: %w", err)
+	}
+	return source, data, nil
+}
+
+// read reads a configuration in one number type.
+func read[T deq.Float](c *configFlags, parts train.Parts[T], otherwise string) (train.Config[T], error) {
+	source, data, err := c.data(otherwise)
+	if err != nil {
+		return train.Config[T]{}, err
+	}
+	out, err := train.Read(parts, source, data, c.sets)
+	if err != nil {
+		c.name(err)
+		return out, usage(err)
+	}
+	return out, nil
+}
+
+// name puts the name of a flag in place of --set in errors about its value.
+func (c *configFlags) name(err error) {
+	var e *config.Error
+	if many, ok := err.(interface{ Unwrap() []error }); ok {
+		for _, one := range many.Unwrap() {
+			c.name(one)
+		}
+		return
+	}
+	if !errors.As(err, &e) || e.Source != "--set" {
+		return
+	}
+	text, _, _ := strings.Cut(e.Excerpt, "\n")
+	if flag, ok := c.flags[text]; ok {
+		e.Source, e.Path, e.Excerpt = "--"+flag, "", ""
+	}
+}
+
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
+}

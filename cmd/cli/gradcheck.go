@@ -1,0 +1,73 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"attractor/train"
+)
+
+func (p *program) gradcheckCommand() *cobra.Command {
+	var flags configFlags
+	cmd := &cobra.Command{
+		Use:   "gradcheck",
+		Short: "check a model's and rule's gradient against finite differences",
+		Long: `Gradcheck compares the gradient that a rule gives with central differences of the loss, in
+float64 and at equilibria solved to 1e-13, for every parameter of the model. It exits with
+code 4 when the two do not agree, as is right for a rule that is not exact.`,
+		Example: fmt.Sprintf(`  %[1]s gradcheck --model rate --set model.activation=softplus
+  %[1]s gradcheck --rule jfb --task blobs`, p.name),
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := read(&flags, p.parts64, "")
+			if err != nil {
+				return err
+			}
+			if _, err := train.New(c, p.parts64); err != nil {
+				return usage(err)
+			}
+			r, err := train.GradCheck(cmd.Context(), c, p.parts64)
+			if errors.Is(err, context.Canceled) {
+				return fmt.Errorf("%w; nothing is kept of a gradient check", errInterrupted)
+			}
+			if err != nil {
+				return err
+			}
+			if err := p.printGradients(c, r); err != nil {
+				return err
+			}
+			if !r.Holds {
+				return fmt.Errorf("%w: the gradient of %s differs from finite differences by more than %g", errCheck, c.Rule.Name, r.Tolerance)
+			}
+			return nil
+		},
+	}
+	flags.add(p, cmd, "epochs", "lr")
+	p.jsonFlag(cmd)
+	return cmd
+}
+
+func (p *program) printGradients(c train.Config[float64], r *train.GradReport) error {
+	if p.json {
+		return p.printJSON(r)
+	}
+	fmt.Fprintf(p.stdout, "gradient of %s by %s on %s against central differences\n\n", c.Model.Name, c.Rule.Name, c.Task.Name)
+	w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(w, "parameter\tmax relative error\tcosine\tchecked\t")
+	for _, g := range r.Parameters {
+		fmt.Fprintf(w, "%s\t%.2g\t%.9f\t%d of %d\t\n", g.Name, float64(g.MaxRelError), float64(g.Cosine), g.Checked, g.Entries)
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	verdict := "holds"
+	if !r.Holds {
+		verdict = "does not hold"
+	}
+	_, err := fmt.Fprintf(p.stdout, "\n%s (tolerance %g)\n", verdict, r.Tolerance)
+	return err
+}

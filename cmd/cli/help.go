@@ -1,0 +1,148 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"attractor/internal/catalog"
+	"attractor/internal/options"
+	"attractor/train"
+)
+
+func (p *program) helpCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [NAME | COMMAND | section.key]",
+		Short: "explain a model, solver, rule, task, …, an option or a command",
+		Long: `Help explains a part that list names: what it computes, its options and its sources; or an
+option of the configuration, such as train.epochs; or a command.`,
+		ValidArgsFunction: func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+			if len(args) > 0 {
+				return nil, cobra.ShellCompDirectiveNoFileComp
+			}
+			return append(p.names(), commandNames(cmd.Root())...), cobra.ShellCompDirectiveNoFileComp
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return cmd.Root().Help()
+			}
+			return p.help(cmd.Root(), args)
+		},
+	}
+}
+
+func commandNames(root *cobra.Command) []string {
+	var names []string
+	for _, c := range root.Commands() {
+		if c.IsAvailableCommand() || c.Name() == "help" {
+			names = append(names, c.Name())
+		}
+	}
+	return names
+}
+
+func (p *program) help(root *cobra.Command, args []string) error {
+	name, found := args[0], 0
+	if len(args) == 1 {
+		for _, k := range p.kinds() {
+			for _, e := range k.parts {
+				if e.name != name {
+					continue
+				}
+				if found++; found > 1 {
+					fmt.Fprintf(p.stdout, "\n%s\n\n", strings.Repeat("─", 60))
+				}
+				p.explain(k, e)
+			}
+		}
+		found += p.explainOption(name)
+	}
+	if cmd, rest, err := root.Find(args); err == nil && cmd != root && len(rest) == 0 {
+		if found++; found > 1 {
+			fmt.Fprintf(p.stdout, "\n%s\n\n", strings.Repeat("─", 60))
+		}
+		cmd.InitDefaultHelpFlag()
+		if err := cmd.Help(); err != nil {
+			return err
+		}
+	}
+	if found == 0 {
+		return usagef("%w; see %s list", catalog.Unknown("part or command", strings.Join(args, " "), append(p.names(), commandNames(root)...)), p.name)
+	}
+	return nil
+}
+
+// explain prints all that is known of a part.
+func (p *program) explain(k kind, e part) {
+	w := p.stdout
+	fmt.Fprintf(w, "%s (%s)\n\n%s\n", e.name, k.singular, strings.TrimSpace(e.doc))
+	if k.section != "" {
+		fmt.Fprintf(w, "\nChosen by --set %s=%s.\n", k.section, e.name)
+		writeFields(w, fmt.Sprintf("Options, --set %s.KEY=VALUE:", k.section), e.options)
+		writeFields(w, fmt.Sprintf("Options of every %s:", k.singular), k.common)
+	} else {
+		fmt.Fprintf(w, "\nChosen by --set %s=%s.\n", k.choose, e.name)
+	}
+	if len(e.refs) > 0 {
+		fmt.Fprintf(w, "\nSources:\n\n%s\n", strings.Join(e.refs, "\n\n"))
+	}
+}
+
+func writeFields(w io.Writer, title string, fields []options.Field) {
+	if len(fields) == 0 {
+		return
+	}
+	fmt.Fprintf(w, "\n%s\n", title)
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "  key\ttype\tdefault\t")
+	for _, f := range fields {
+		doc := f.Doc
+		if len(f.Choices) > 0 {
+			doc += " (" + strings.Join(f.Choices, ", ") + ")"
+		}
+		fmt.Fprintf(t, "  %s\t%s\t%s\t%s\n", f.Key, f.Type, f.Default, doc)
+	}
+	t.Flush()
+}
+
+// explainOption explains section.key, for every part that has it, and returns how many.
+func (p *program) explainOption(path string) (found int) {
+	section, key, ok := strings.Cut(path, ".")
+	if !ok {
+		return 0
+	}
+	show := func(of string, fields []options.Field) {
+		for _, f := range fields {
+			if f.Key != key {
+				continue
+			}
+			if found++; found == 1 {
+				fmt.Fprintf(p.stdout, "%s\n", path)
+			}
+			fmt.Fprintf(p.stdout, "\n%s%s: %s", of, f.Type, f.Doc)
+			if len(f.Choices) > 0 {
+				fmt.Fprintf(p.stdout, " (%s)", strings.Join(f.Choices, ", "))
+			}
+			if f.Default != "" {
+				fmt.Fprintf(p.stdout, "; default %s", f.Default)
+			}
+			fmt.Fprintln(p.stdout)
+		}
+	}
+	for _, k := range p.kinds() {
+		if k.section != section || section == "" {
+			continue
+		}
+		for _, e := range k.parts {
+			show(e.name+": ", e.options)
+		}
+		show("", k.common)
+	}
+	if section == "train" {
+		show("", options.Fields(train.Settings{}))
+	}
+	return found
+}

@@ -1,0 +1,48 @@
+package cli
+
+import (
+	"fmt"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+)
+
+func (p *program) listCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "list the models, solvers, rules, tasks, …",
+		Args:  cobra.NoArgs,
+		RunE:  func(*cobra.Command, []string) error { return p.list() },
+	}
+	p.jsonFlag(cmd)
+	return cmd
+}
+
+// listed is a part in the output of list --json.
+type listed struct {
+	Name     string `json:"name"`
+	Synopsis string `json:"synopsis"`
+}
+
+func (p *program) list() error {
+	if p.json {
+		all := map[string][]listed{}
+		for _, k := range p.kinds() {
+			for _, e := range k.parts {
+				all[k.plural] = append(all[k.plural], listed{e.name, e.synopsis})
+			}
+		}
+		return p.printJSON(all)
+	}
+	w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
+	for i, k := range p.kinds() {
+		if i > 0 {
+			fmt.Fprintln(w)
+		}
+		fmt.Fprintf(w, "%s  (--set %s=NAME)\n", k.plural, k.choose)
+		for _, e := range k.parts {
+			fmt.Fprintf(w, "  %s\t%s\n", e.name, e.synopsis)
+		}
+	}
+	return w.Flush()
+}

@@ -1,0 +1,129 @@
+package cli
+
+import (
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"attractor/internal/catalog"
+	"attractor/internal/options"
+	"attractor/solvers"
+	"attractor/train"
+)
+
+// kind is a catalogue, without the type of its parts.
+type kind struct {
+	plural, singular string
+	section          string // of the configuration; empty for none
+	choose           string // the option that chooses a part
+	parts            []part
+	common           []options.Field // options of the section whatever the part
+}
+
+type part struct {
+	name, synopsis, doc string
+	refs                []string
+	options             []options.Field
+}
+
+// kinds lists the catalogues. Both number types have the same parts.
+func (p *program) kinds() []kind {
+	c := p.parts32
+	settings := options.Fields(solvers.Settings{})
+	return []kind{
+		kindOf(c.Models, "models", "model", nil),
+		kindOf(c.Solvers, "solvers", "solver", settings),
+		kindOf(c.Linear, "backward", "backward", settings),
+		kindOf(c.Rules, "rules", "rule", nil),
+		kindOf(c.Tasks, "tasks", "task", nil),
+		kindOf(c.Optimizers, "optimizers", "optimizer", nil),
+		kindOf(c.Losses, "losses", "", nil),
+	}
+}
+
+func kindOf[P any](c *catalog.Catalog[P], plural, section string, common []options.Field) kind {
+	k := kind{plural: plural, singular: c.Kind(), section: section, choose: section, common: common}
+	if section == "" {
+		k.choose = "train." + c.Kind()
+	}
+	for _, e := range c.Entries() {
+		k.parts = append(k.parts, part{name: e.Name, synopsis: e.Synopsis(), doc: e.Doc, refs: e.Refs, options: options.Fields(e.Value)})
+	}
+	return k
+}
+
+// names are the names of all parts, each once.
+func (p *program) names() []string {
+	var names []string
+	seen := map[string]bool{}
+	for _, k := range p.kinds() {
+		for _, e := range k.parts {
+			if !seen[e.name] {
+				names = append(names, e.name)
+			}
+			seen[e.name] = true
+		}
+	}
+	return names
+}
+
+// completeParts completes the names of the parts of a section, also in a list.
+func (p *program) completeParts(section string) cobra.CompletionFunc {
+	return func(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+		before := typed[:strings.LastIndex(typed, ",")+1]
+		var out []string
+		for _, k := range p.kinds() {
+			if k.section != section {
+				continue
+			}
+			for _, e := range k.parts {
+				out = append(out, before+e.name+"\t"+e.synopsis)
+			}
+		}
+		return out, cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
+// completeSet completes the key of --set, and after it the value where there is a choice.
+func (p *program) completeSet(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+	key, _, hasValue := strings.Cut(typed, "=")
+	var out []string
+	seen := map[string]bool{}
+	add := func(path, doc string, values []string) {
+		switch {
+		case seen[path]:
+		case !hasValue:
+			out = append(out, path+"=\t"+doc)
+		case path == key:
+			for _, v := range values {
+				out = append(out, path+"="+v)
+			}
+		}
+		seen[path] = true
+	}
+	for _, k := range p.kinds() {
+		if k.section == "" {
+			continue
+		}
+		var names []string
+		for _, e := range k.parts {
+			names = append(names, e.name)
+		}
+		add(k.section, "which "+k.singular, names)
+		for _, e := range k.parts {
+			for _, f := range e.options {
+				add(k.section+"."+f.Key, e.name+": "+f.Doc, f.Choices)
+			}
+		}
+		for _, f := range k.common {
+			add(k.section+"."+f.Key, f.Doc, f.Choices)
+		}
+	}
+	for _, f := range options.Fields(train.Settings{}) {
+		add("train."+f.Key, f.Doc, f.Choices)
+	}
+	if hasValue {
+		return out, cobra.ShellCompDirectiveNoFileComp
+	}
+	return out, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
+}

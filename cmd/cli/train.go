@@ -1,0 +1,187 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"attractor/deq"
+	"attractor/train"
+	"attractor/train/compare"
+)
+
+// trainFlags are what train is told besides the configuration.
+type trainFlags struct {
+	config      configFlags
+	out, resume string
+	print       bool
+}
+
+func (p *program) trainCommand() *cobra.Command {
+	var f trainFlags
+	cmd := &cobra.Command{
+		Use:   "train",
+		Short: "train one network by one rule",
+		Long: `Train trains one network and keeps it in a folder: the resolved configuration, the
+surroundings, a line of metrics per step and per epoch, a checkpoint (after each epoch and
+on an interrupt), and the result. A run that was interrupted or killed is continued by
+--resume as if nothing had happened.
+
+Ctrl-C stops after saving the state; a second one stops at once.`,
+		Example: fmt.Sprintf(`  %[1]s train --task digits --rule eqprop --epochs 5
+  %[1]s train --config run.yaml --set model.units=256 --out runs/wide
+  %[1]s train --resume runs/wide
+  %[1]s train --print-config > run.yaml`, p.name),
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if f.out != "" && f.resume != "" {
+				return usagef("--out and --resume cannot both be given: --resume continues in the folder it names")
+			}
+			saved := ""
+			if f.resume != "" {
+				if err := isRun(f.resume); err != nil {
+					return err
+				}
+				if f.config.file == "" {
+					saved = filepath.Join(f.resume, train.ConfigFile)
+				}
+			}
+			c, err := read(&f.config, p.parts32, saved)
+			if err != nil {
+				return err
+			}
+			if c.Train.Precision != "float64" {
+				return trainOne(cmd.Context(), p, f, c, p.parts32)
+			}
+			c64, err := read(&f.config, p.parts64, saved)
+			if err != nil {
+				return err
+			}
+			return trainOne(cmd.Context(), p, f, c64, p.parts64)
+		},
+	}
+	f.config.add(p, cmd)
+	cmd.Flags().StringVar(&f.out, "out", "", "`DIR` of the run, new or empty (default runs/<date-time>-<task>-<rule>-s<seed>)")
+	cmd.Flags().StringVar(&f.resume, "resume", "", "continue the run in `DIR`")
+	cmd.Flags().BoolVar(&f.print, "print-config", false, "print the resolved configuration instead")
+	p.jsonFlag(cmd)
+	return cmd
+}
+
+// isRun reports a folder that is not that of a run.
+func isRun(dir string) error {
+	if _, err := os.Stat(dir); err != nil {
+		return usagef("--resume: %w", err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, train.ConfigFile)); err != nil {
+		return usagef("--resume: %s is not the folder of a run: it has no %s", dir, train.ConfigFile)
+	}
+	return nil
+}
+
+// trainOne trains in one number type.
+func trainOne[T deq.Float](ctx context.Context, p *program, f trainFlags, c train.Config[T], parts train.Parts[T]) error {
+	if f.print {
+		return c.Write(p.stdout, parts)
+	}
+	var run *train.Run[T]
+	var err error
+	if f.resume != "" {
+		run, err = train.OpenRun(f.resume, c, parts)
+	} else {
+		dir := f.out
+		if dir == "" {
+			dir = freeFolder(fmt.Sprintf("%s-%s-s%d", c.Task.Name, c.Rule.Name, c.Train.Seed))
+		}
+		run, err = train.CreateRun(dir, c, parts)
+	}
+	if err != nil {
+		return usage(err)
+	}
+	defer run.Close()
+	for _, w := range run.Warnings {
+		p.log.Warn(w)
+	}
+	var m *meter
+	notify := func(s train.StepRecord, e *train.EpochRecord) {
+		m.at(s.Step, run.Steps())
+		if e == nil {
+			return
+		}
+		m.note(fmt.Sprintf("epoch %d/%d  loss %.4g  test %s", e.Epoch, c.Train.Epochs, float64(e.TrainLoss), score(e.TestLoss, e.TestAccuracy)))
+		m.say("epoch", "epoch", fmt.Sprintf("%d/%d", e.Epoch, c.Train.Epochs), "train_loss", short(e.TrainLoss),
+			"test_loss", short(e.TestLoss), "test_accuracy", short(e.TestAccuracy))
+	}
+	if run.Trainer != nil {
+		m = p.meter(c.Rule.Name, run.Steps())
+		m.say("train", "task", c.Task.Name, "model", c.Model.Name, "rule", c.Rule.Name, "steps", run.Steps(), "from_step", run.Step, "run", run.Dir)
+	}
+	result, err := run.Train(ctx, notify)
+	if m != nil {
+		m.end()
+	}
+	if result == nil {
+		return err
+	}
+	if p.json {
+		if err := p.printJSON(result); err != nil {
+			return err
+		}
+	} else {
+		p.printRun(result)
+	}
+	if result.Status == train.Interrupted && errors.Is(err, ctx.Err()) {
+		return fmt.Errorf("%w after step %d of %d, state saved; continue with: %s train --resume %s", errInterrupted, result.Train.Steps, run.Steps(), p.name, result.Run)
+	}
+	return err
+}
+
+// printRun prints a result for people.
+func (p *program) printRun(r *train.Result) {
+	if r.Status != train.Interrupted {
+		fmt.Fprintf(p.stdout, "test    %s\n", scoreLong(r.Test))
+		fmt.Fprintf(p.stdout, "train   %s\n", scoreLong(r.Train.Score))
+	}
+	fmt.Fprintf(p.stdout, "spent   %d steps in %.3g s, %.3g evaluations a step, %s of memory", r.Train.Steps, r.WallS, float64(r.EvalsPerStep), compare.Bytes(int64(r.PeakBytes)))
+	if r.Train.Unconverged > 0 {
+		fmt.Fprintf(p.stdout, "; solves of %d of %d samples did not converge", r.Train.Unconverged, r.Train.Samples)
+	}
+	fmt.Fprintf(p.stdout, "\nstatus  %s\nrun     %s\n", r.Status, r.Run)
+}
+
+// score is the accuracy, or the loss where there is none.
+func score(loss, accuracy train.Number) string {
+	if math.IsNaN(float64(accuracy)) {
+		return fmt.Sprintf("%.4g", float64(loss))
+	}
+	return fmt.Sprintf("%.1f %%", 100*float64(accuracy))
+}
+
+func scoreLong(s train.Score) string {
+	text := fmt.Sprintf("loss %.4g", float64(s.Loss))
+	if !math.IsNaN(float64(s.Accuracy)) {
+		text = fmt.Sprintf("accuracy %.1f %%, ", 100*float64(s.Accuracy)) + text
+	}
+	return text
+}
+
+// short is a number for a line of the log.
+func short(n train.Number) string { return fmt.Sprintf("%.4g", float64(n)) }
+
+// freeFolder is a new folder under runs.
+func freeFolder(name string) string {
+	first := filepath.Join("runs", time.Now().Format("20060102-150405")+"-"+name)
+	dir := first
+	for i := 2; ; i++ {
+		if _, err := os.Lstat(dir); err != nil {
+			return dir
+		}
+		dir = fmt.Sprintf("%s-%d", first, i)
+	}
+}

@@ -1,0 +1,242 @@
+package train
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"attractor/deq"
+	"attractor/internal/checkpoint"
+	"attractor/internal/options"
+)
+
+// Option is an option of a configuration and its value.
+type Option struct {
+	Path          string // "model.units", or "model" for the choice of the part
+	options.Field        // zero for the choice of a part
+	Value         string
+}
+
+// Options lists the options of the configuration, with their values.
+func (c Config[T]) Options() []Option {
+	var out []Option
+	add := func(section, part string, values ...any) {
+		if part != "" {
+			out = append(out, Option{Path: section, Value: part})
+		}
+		for _, v := range values {
+			v = options.WithDefaults(v)
+			for _, f := range options.Fields(v) {
+				out = append(out, Option{Path: section + "." + f.Key, Field: f, Value: strings.Join(f.Texts(v), ", ")})
+			}
+		}
+	}
+	add("task", c.Task.Name, c.Task.Value)
+	add("model", c.Model.Name, c.Model.Value)
+	add("solver", c.Solver.Name, c.Solver.Value, c.Forward)
+	add("backward", c.Backward.Name, c.Backward.Value, c.Adjoint)
+	add("rule", c.Rule.Name, c.Rule.Value)
+	add("optimizer", c.Optimizer.Name, c.Optimizer.Value)
+	add("train", "", c.Train)
+	return out
+}
+
+// identity is what makes a run the one it is: all options but train.workers, on which no
+// number depends.
+func (c Config[T]) identity() map[string]string {
+	m := map[string]string{}
+	for _, o := range c.Options() {
+		if o.Path != "train.workers" {
+			m[o.Path] = o.Value
+		}
+	}
+	return m
+}
+
+// Difference is an option that has two values; a missing one is empty.
+type Difference struct{ Path, Saved, Given string }
+
+func differences(saved, given map[string]string) []Difference {
+	var out []Difference
+	paths := maps.Clone(saved)
+	maps.Copy(paths, given)
+	for _, p := range slices.Sorted(maps.Keys(paths)) {
+		if saved[p] != given[p] {
+			out = append(out, Difference{p, saved[p], given[p]})
+		}
+	}
+	return out
+}
+
+// ConfigurationError says that a run was begun with another configuration.
+type ConfigurationError struct {
+	Source      string // the file that has the configuration of the run
+	Differences []Difference
+}
+
+func (e *ConfigurationError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "train: the run cannot be continued with another configuration than that of %s:", e.Source)
+	show := func(s string) string {
+		if s == "" {
+			return "nothing"
+		}
+		return s
+	}
+	for _, d := range e.Differences {
+		fmt.Fprintf(&b, "\n    %s: %s there, %s here", d.Path, show(d.Saved), show(d.Given))
+	}
+	b.WriteString("\nleave these options out, or begin a new run in another folder")
+	return b.String()
+}
+
+// The checkpoint holds tensors "params/NAME" and "optim/SLOT/NAME"; counters and running
+// sums are texts, floats in hexadecimal, so that not a bit is lost.
+const (
+	paramPrefix = "params/"
+	slotPrefix  = "optim/"
+)
+
+// counter is a number of the progress that is saved under a name.
+type counter struct {
+	name    string
+	integer *int64
+	whole   *int
+	float   *float64
+}
+
+func (p *progress) counters(metrics, optimizer *int64) []counter {
+	return []counter{
+		{name: "step", whole: &p.Step},
+		{name: "epochs", whole: &p.Scored},
+		{name: "lr_scale", float: &p.Scale},
+		{name: "evals/cell", integer: &p.Counts.Cell},
+		{name: "evals/adjoint", integer: &p.Counts.Adjoint},
+		{name: "evals/tangent", integer: &p.Counts.Tangent},
+		{name: "samples", integer: &p.Samples},
+		{name: "unconverged", integer: &p.Failed},
+		{name: "wall_ns", integer: (*int64)(&p.Wall)},
+		{name: "epoch/samples", whole: &p.Epoch.Samples},
+		{name: "epoch/loss", float: &p.Epoch.Loss},
+		{name: "epoch/correct", whole: &p.Epoch.Correct},
+		{name: "optimizer_steps", integer: optimizer},
+		{name: "metrics_bytes", integer: metrics},
+	}
+}
+
+func (c counter) text() string {
+	switch {
+	case c.integer != nil:
+		return strconv.FormatInt(*c.integer, 10)
+	case c.whole != nil:
+		return strconv.Itoa(*c.whole)
+	}
+	return strconv.FormatFloat(*c.float, 'x', -1, 64)
+}
+
+func (c counter) parse(s string) (err error) {
+	switch {
+	case c.integer != nil:
+		*c.integer, err = strconv.ParseInt(s, 10, 64)
+	case c.whole != nil:
+		*c.whole, err = strconv.Atoi(s)
+	default:
+		*c.float, err = strconv.ParseFloat(s, 64)
+	}
+	return err
+}
+
+// save writes the checkpoint, after the metrics that it refers to are on the disk.
+func (r *Run[T]) save() error {
+	if err := r.metrics.Sync(); err != nil && !errors.Is(err, errors.ErrUnsupported) {
+		return fmt.Errorf("train: %w", err)
+	}
+	f := checkpoint.File{Tensors: map[string]checkpoint.Tensor{}, Meta: map[string]string{}}
+	for _, p := range r.Layer.Params {
+		f.Tensors[paramPrefix+p.Name] = tensorOf(p.Data, p.Shape)
+	}
+	for name, data := range r.state.Slots() {
+		f.Tensors[slotPrefix+name] = tensorOf(data, []int{len(data)})
+	}
+	steps := r.state.Steps()
+	for _, c := range r.progress.counters(&r.size, &steps) {
+		f.Meta[c.name] = c.text()
+	}
+	id := r.Config.identity()
+	for path, value := range id {
+		f.Meta["config/"+path] = value
+	}
+	if err := checkpoint.Save(r.path(CheckpointFile), f); err != nil {
+		return fmt.Errorf("train: %w", err)
+	}
+	return nil
+}
+
+func tensorOf[T float32 | float64](data []T, shape []int) checkpoint.Tensor {
+	return checkpoint.Of(data, shape...)
+}
+
+// load restores a checkpoint and returns how long the metrics were. With an error the
+// trainer is as it was.
+func (r *Run[T]) load(path string) (metrics int64, err error) {
+	f, err := checkpoint.Load(path)
+	if err != nil {
+		return 0, fmt.Errorf("train: %w; the folder is left as it is: begin the run again in another one with --config %s", err, r.path(ConfigFile))
+	}
+	saved := map[string]string{}
+	for k, v := range f.Meta {
+		if path, ok := strings.CutPrefix(k, "config/"); ok {
+			saved[path] = v
+		}
+	}
+	if d := differences(saved, r.Config.identity()); len(d) > 0 {
+		return 0, &ConfigurationError{Source: path, Differences: d}
+	}
+	var steps int64
+	var at progress
+	for _, c := range at.counters(&metrics, &steps) {
+		text, ok := f.Meta[c.name]
+		if !ok {
+			return 0, fmt.Errorf("train: %s: expected the text %q, found none: it is not the checkpoint of a run", path, c.name)
+		}
+		if err := c.parse(text); err != nil {
+			return 0, fmt.Errorf("train: %s: %s: %w", path, c.name, err)
+		}
+	}
+	if at.Step < 0 || at.Step > r.Steps() || at.Scored < 0 || at.Scored > at.Step/r.batches.Len() || metrics < 0 {
+		return 0, fmt.Errorf("train: %s: expected a step from 0 to %d, found step %d after %d epochs", path, r.Steps(), at.Step, at.Scored)
+	}
+	values := make([][]T, len(r.Layer.Params))
+	for i, p := range r.Layer.Params {
+		if values[i], err = checkpoint.As[T](f, paramPrefix+p.Name, p.Shape...); err != nil {
+			return 0, fmt.Errorf("train: %w", err)
+		}
+	}
+	slots := map[string][]T{}
+	for name := range f.Tensors {
+		slot, ok := strings.CutPrefix(name, slotPrefix)
+		if !ok {
+			continue
+		}
+		if slots[slot], err = checkpoint.As[T](f, name); err != nil {
+			return 0, fmt.Errorf("train: %w", err)
+		}
+	}
+	if err := r.state.Restore(steps, slots); err != nil {
+		return 0, fmt.Errorf("train: %s: %w", path, err)
+	}
+	for i, v := range values {
+		copy(r.Layer.Params[i].Data, v)
+	}
+	r.Layer.Updated()
+	r.progress = at
+	return metrics, nil
+}
+
+// Differences lists the options in which two configurations differ, but for train.workers.
+func Differences[T deq.Float](saved, given Config[T]) []Difference {
+	return differences(saved.identity(), given.identity())
+}
