@@ -142,6 +142,12 @@ func opCases() []opCase {
 		{name: "concat 1", shapes: dims(s(3, 2), s(3, 4)), mixes: true, build: each2(func(a, b node) (node, error) { return gorgonia.Concat(1, a, b) })},
 		{name: "concat 1 of itself", shapes: dims(s(3, 2)), build: each1(func(x node) (node, error) { return gorgonia.Concat(1, x, m(gorgonia.Tanh(x))) })},
 		{name: "reshape", shapes: dims(s(3, 4)), build: each1(func(x node) (node, error) { return gorgonia.Reshape(x, tensor.Shape{6, 2}) })},
+		{name: "reshape and the original", shapes: dims(s(3, 4)), build: func(c constants, x []node) (node, error) {
+			y := m(gorgonia.Tanh(x[0]))
+			r := m(gorgonia.Reshape(y, tensor.Shape{12}))
+			squares := m(gorgonia.Sub(c.of(1), m(gorgonia.HadamardProd(y, y))))
+			return gorgonia.HadamardProd(m(gorgonia.Reshape(r, tensor.Shape{3, 4})), squares)
+		}},
 		{name: "transpose", shapes: dims(s(3, 4)), mixes: true, build: each1(func(x node) (node, error) { return gorgonia.Transpose(x) })},
 		{name: "transpose 3", shapes: dims(s(2, 3, 4)), mixes: true, build: each1(func(x node) (node, error) { return gorgonia.Transpose(x, 2, 0, 1) })},
 		{name: "transpose inner", shapes: dims(s(2, 3, 4)), build: each1(func(x node) (node, error) { return gorgonia.Transpose(x, 0, 2, 1) })},

@@ -114,7 +114,7 @@ func (p *tape[T]) build(outs gorgonia.Nodes, o Options, readable bool) (err erro
 				own[j] = copies[c]
 				rate[n] = max(rate[n], rate[c])
 			}
-			options = append(options, gorgonia.WithOp(guarded{op: n.Op(), id: i}), gorgonia.WithChildren(own))
+			options = append(options, gorgonia.WithOp(guard(n.Op(), i)), gorgonia.WithChildren(own))
 		}
 		c := gorgonia.NewUniqueNode(options...)
 		if taken[c] {
