@@ -15,14 +15,14 @@ import (
 //
 // with z [batch, units], x [batch, inputs], y [batch, outputs]. W is drawn from
 // N(0, gain²/units), so that the recurrent weights have spectral radius about gain
-// (Sompolinsky, Crisanti & Sommers 1988, doi:10.1103/PhysRevLett.61.259); U and Wo are
-// drawn with unit gain, b and bo start at 0. α = dt/τ is the leak; a fixed point does
+// (Sompolinsky, Crisanti & Sommers 1988, doi:10.1103/PhysRevLett.61.259); U likewise with
+// input_gain, Wo with gain 1; b and bo start at 0. α = dt/τ is the leak; a fixed point does
 // not depend on it.
 type Rate struct {
 	N          int     `key:"units" default:"128" doc:"number of units n"`
 	Activation string  `default:"tanh" doc:"activation φ" choices:"tanh,relu,sigmoid,softplus,linear"`
-	Gain       float64 `default:"0.9" doc:"gain g of the initial recurrent weights, g·randn/√n"`
-	InputGain  float64 `default:"1" doc:"gain of the initial input weights, g·randn/√inputs"`
+	Gain       float64 `default:"0.5" doc:"gain g of the initial recurrent weights, g·randn/√n"`
+	InputGain  float64 `default:"2" doc:"gain of the initial input weights, g·randn/√inputs"`
 	Leak       float64 `default:"1" doc:"leak α = dt/τ in (0, 1]; 1 is no leak"`
 }
 

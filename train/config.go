@@ -53,12 +53,12 @@ type Config[T deq.Float] struct {
 // Settings are the section `train`.
 type Settings struct {
 	Seed        uint64  `default:"1" doc:"seed of everything random in the run"`
-	Epochs      int     `default:"20" doc:"passes over the training data"`
+	Epochs      int     `default:"30" doc:"passes over the training data"`
 	Batch       int     `default:"64" doc:"samples per step"`
 	Loss        string  `default:"auto" doc:"loss; auto is cross-entropy for classes and mse for numbers" choices:"auto,cross-entropy,mse"`
 	Trained     string  `default:"all" doc:"parameters that learn: all, recurrent (W and b), readout or none" choices:"all,recurrent,readout,none"`
-	Clip        float64 `doc:"bound of the norm of all gradients together; 0 is none"`
-	Schedule    string  `default:"constant" doc:"course of the learning rate" choices:"constant,linear,cosine"`
+	Clip        float64 `default:"1" doc:"bound of the norm of all gradients together; very large is none"`
+	Schedule    string  `default:"cosine" doc:"course of the learning rate" choices:"constant,linear,cosine"`
 	Warmup      int     `doc:"steps over which the learning rate rises from 0"`
 	Precision   string  `default:"float32" doc:"number type" choices:"float32,float64"`
 	Engine      string  `default:"fast" doc:"executor of the graphs: our own, or Gorgonia's TapeMachine" choices:"fast,tape"`
@@ -77,7 +77,7 @@ func (s Settings) Validate() error {
 	case s.Batch < 0:
 		return fmt.Errorf("batch: expected at least 1, found %d", s.Batch)
 	case s.Clip < 0:
-		return fmt.Errorf("clip: expected a positive bound, or 0 for none, found %g", s.Clip)
+		return fmt.Errorf("clip: expected a positive bound, found %g", s.Clip)
 	case s.Shard < 0 || s.Workers < 0 || s.Warmup < 0:
 		return fmt.Errorf("shard, workers and warmup: expected at least 0, found %d, %d and %d", s.Shard, s.Workers, s.Warmup)
 	}
@@ -105,7 +105,10 @@ func Default[T deq.Float](p Parts[T]) Config[T] {
 	first(&c.Solver, p.Solvers, "anderson")
 	first(&c.Backward, p.Linear, "anderson")
 	first(&c.Rule, p.Rules, "implicit")
-	first(&c.Optimizer, p.Optimizers, "adam")
+	first(&c.Optimizer, p.Optimizers, "sgd")
+	if c.Optimizer.Name == "sgd" {
+		c.Optimizer.Value = optim.SGD[T]{LR: 0.1, Momentum: 0.9}
+	}
 	return c
 }
 

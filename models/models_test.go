@@ -1,0 +1,124 @@
+package models_test
+
+import (
+	"math"
+	"strings"
+	"testing"
+
+	"attractor/internal/rng"
+	"attractor/models"
+	"attractor/models/modeltest"
+
+	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+)
+
+func TestCatalog(t *testing.T) {
+	for _, e := range models.Catalog.Entries() {
+		t.Run(e.Name, func(t *testing.T) { modeltest.Test(t, e.Value) })
+	}
+}
+
+func TestRateOptions(t *testing.T) {
+	for _, activation := range models.Activations {
+		for _, leak := range []float64{1, 0.25} {
+			modeltest.Test(t, models.Rate{N: 7, Activation: activation, Leak: leak})
+		}
+	}
+	for _, bad := range []models.Rate{{N: -1}, {Activation: "tan"}, {Gain: -1}, {InputGain: -2}, {Leak: 1.5}, {Leak: math.NaN()}} {
+		if bad.Validate() == nil {
+			t.Errorf("%+v is accepted", bad)
+		}
+	}
+}
+
+// W's entries have variance g²/n.
+func TestNormalGain(t *testing.T) {
+	const n = 300
+	w := make([]float64, n*n)
+	models.Normal{Gain: 0.7}.Draw(rng.Stream(1, "W"), []int{n, n}, w)
+	sum := 0.0
+	for _, v := range w {
+		sum += v * v
+	}
+	if got := math.Sqrt(sum / n); math.Abs(got-0.7) > 0.01 {
+		t.Errorf("gain %.3f, want 0.7", got)
+	}
+}
+
+func TestScopeErrors(t *testing.T) {
+	params := []models.Param{{Name: "W", Shape: []int{3, 3}}, {Name: "b", Shape: []int{3}}, {Name: "V", Shape: []int{2, 4}}}
+	for name, c := range map[string]struct {
+		build func(s *models.Scope, z *gorgonia.Node)
+		want  string
+	}{
+		"unlisted parameter": {func(s *models.Scope, z *gorgonia.Node) { s.Linear("Q", z) }, `"Q" is not listed`},
+		"name taken":         {func(s *models.Scope, z *gorgonia.Node) { s.Variable("z", 2, 2) }, `"z" is taken`},
+		"parameter's name":   {func(s *models.Scope, z *gorgonia.Node) { s.Variable("W", 2, 2) }, `"W" is taken`},
+		"product of shapes":  {func(s *models.Scope, z *gorgonia.Node) { s.Linear("V", z) }, "inner sizes 3 and 4 differ"},
+		"sum of shapes":      {func(s *models.Scope, z *gorgonia.Node) { s.Add(z, s.Param("b")) }, "must be equal"},
+		"bias width":         {func(s *models.Scope, z *gorgonia.Node) { s.Bias("b", s.Variable("q", 2, 5)) }, "3 entries on 5 columns"},
+		"activation":         {func(s *models.Scope, z *gorgonia.Node) { s.Activate("tahn", z) }, "expected one of"},
+		"nil operand":        {func(s *models.Scope, z *gorgonia.Node) { s.Tanh(nil) }, "operand is nil"},
+		"operand of another graph": {func(s *models.Scope, z *gorgonia.Node) {
+			s.Tanh(models.NewScope(tensor.Float64, nil).Variable("z", 2, 3))
+		}, "another graph"},
+	} {
+		s := models.NewScope(tensor.Float64, params)
+		c.build(s, s.Variable("z", 2, 3))
+		if err := s.Err(); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: error %v, want %q", name, err, c.want)
+		}
+		// The first error sticks, and what follows builds nothing.
+		first := s.Err()
+		if n := s.Const(1); n != nil {
+			t.Errorf("%s: a node is built after the error", name)
+		}
+		s.Activate("none", nil)
+		if s.Err() != first {
+			t.Errorf("%s: the first error is lost", name)
+		}
+	}
+	for name, p := range map[string][]models.Param{
+		"no name": {{Shape: []int{1}}}, "twice": {params[0], params[0]}, "empty axis": {{Name: "W", Shape: []int{0, 2}}}, "three axes": {{Name: "W", Shape: []int{1, 1, 1}}},
+	} {
+		if models.NewScope(tensor.Float64, p).Err() == nil {
+			t.Errorf("parameters with %s are accepted", name)
+		}
+	}
+	if models.NewScope(tensor.Int, nil).Err() == nil {
+		t.Error("a graph of integers is accepted")
+	}
+}
+
+// Equal constants and equal-shaped variables stay apart, which plain Gorgonia merges.
+func TestScopeKeepsNodesApart(t *testing.T) {
+	s := models.NewScope(tensor.Float32, nil)
+	a, b := s.Variable("a", 2, 2), s.Variable("b", 2, 2)
+	if a == b || s.Const(1) == s.Const(1) || s.Err() != nil {
+		t.Errorf("nodes are merged (error %v)", s.Err())
+	}
+	if s.Tanh(a) == s.Tanh(b) {
+		t.Error("tanh of two variables is one node")
+	}
+}
+
+func TestSynapsesAreRecorded(t *testing.T) {
+	m := models.Rate{N: 3}
+	s := models.NewScope(tensor.Float64, m.Params(2, 1))
+	z, x := s.Variable("z", 4, 3), s.Variable("x", 4, 2)
+	m.Cell(s, z, x)
+	if err := s.Err(); err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, syn := range s.Synapses() {
+		names = append(names, syn.Param)
+		if syn.Param == "W" && syn.Pre != z || syn.Param == "U" && syn.Pre != x {
+			t.Errorf("%s acts on %v", syn.Param, syn.Pre)
+		}
+	}
+	if len(names) != 2 || len(s.Units()) != 1 || s.Units()[0].Activation != "tanh" {
+		t.Errorf("synapses %v, units %v", names, s.Units())
+	}
+}
