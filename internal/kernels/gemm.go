@@ -5,8 +5,8 @@ import (
 	"unsafe"
 )
 
-// A register tile of the micro-kernel is up to tileRows×tileCols elements of C.
-// Every level computes an element of C as one chain
+// C is computed by tiles that fit in registers, see tileSize. Every level computes
+// an element as one chain
 //
 //	s ← beta·C[i,j];  s ← s + op(A)[i,p]·op(B)[p,j] for p = 0, 1, …, k−1
 //
@@ -47,32 +47,26 @@ func Gemm[T Float](tA, tB bool, m, n, k int, a []T, lda int, b []T, ldb int, bet
 	x := strided[T]{a, rowStep, colStep}
 	level := Current()
 	_, nr := tileSize[T](level)
-	if !tB && m <= fewRows {
+	if !tB && m <= fewRows || k == 0 {
 		multiply(level, m, n, k, x, panels[T]{b, nr, ldb}, beta, c, ldc, nil)
 		return
 	}
 	work := takeWorkspace[T]()
 	defer giveWorkspace(work)
-	scratch := &work.b
 	depth := min(k, blockDepth)
 	width := blockWidth[T](depth, nr)
 	for j := 0; j < n; j += width {
 		w := min(width, n-j)
 		factor := beta
-		for p := 0; p == 0 || p < k; p += depth {
+		for p := 0; p < k; p += depth {
 			d := min(depth, k-p)
 			at := p*ldb + j
 			if tB {
 				at = j*ldb + p
 			}
-			if k > 0 {
-				scratch.pack(level, tB, d, w, b[at:], ldb)
-			}
-			multiply(level, m, w, d, x.from(0, p), scratch.panels(), factor, c[j:], ldc, nil)
+			work.b.pack(level, tB, d, w, b[at:], ldb)
+			multiply(level, m, w, d, x.from(0, p), work.b.panels(), factor, c[j:], ldc, nil)
 			factor = 1
-			if k == 0 {
-				break
-			}
 		}
 	}
 }
