@@ -86,7 +86,8 @@ type Program[T kernels.Float] interface {
 	// Compact moves row keep[i] to row i in everything that earlier runs have kept for later
 	// ones, for samples have left the batch. keep ascends. Memory that the caller has
 	// bound is the caller's to compact. Sums over the batch that slower rates have computed
-	// still count the samples that left, until their rate is run again.
+	// still count the samples that left, until their rate is run again. It panics if keep
+	// does not ascend or if the program is not row by row.
 	Compact(keep []int)
 
 	// Out returns the memory of output i, whole: rows beyond those run hold nothing of
@@ -151,14 +152,18 @@ func checkBinding(n *gorgonia.Node, r Rate, length int) error {
 	return nil
 }
 
-// checkKeep panics if keep is no ascending selection of rows below limit.
-func checkKeep(keep []int, limit int) {
+// checkKeep panics if keep is no ascending selection of rows below limit, or leaves rows out of a
+// program that is not row by row.
+func checkKeep(keep []int, limit int, rowWise error) {
 	last := -1
 	for i, k := range keep {
 		if k <= last || k >= limit {
 			panic(fmt.Sprintf("engine: keep[%d] = %d after %d of %d rows", i, k, last, limit))
 		}
 		last = k
+	}
+	if rowWise != nil && last != len(keep)-1 {
+		panic(fmt.Sprintf("engine: compact a program that is not row by row: %v", rowWise))
 	}
 }
 

@@ -195,7 +195,7 @@ func (p *program[T]) checkBound(r Rate, rows int) error {
 }
 
 func (p *program[T]) Compact(keep []int) {
-	checkKeep(keep, p.x.batch)
+	checkKeep(keep, p.x.batch, p.rowWise)
 	for _, m := range p.moving {
 		compactRows(p.memory[m.memory], m.width, keep)
 	}

@@ -154,6 +154,17 @@ func TestOpaquePanic(t *testing.T) {
 	if err := p.Run(State, 1); err == nil {
 		t.Error("ran an unknown op on a part of the rows")
 	}
+	for name, keep := range map[string][]int{"mixed": {1}, "descending": {1, 0}, "too many": {0, 1, 2}} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("%s: compacted to %v", name, keep)
+				}
+			}()
+			p.Compact(keep)
+		}()
+	}
+	p.Compact([]int{0, 1})
 }
 
 func TestUnbound(t *testing.T) {

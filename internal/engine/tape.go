@@ -257,7 +257,7 @@ func (p *tape[T]) Run(r Rate, rows int) error {
 }
 
 func (p *tape[T]) Compact(keep []int) {
-	checkKeep(keep, p.rows)
+	checkKeep(keep, p.rows, p.rowWise)
 	for _, in := range p.inputs {
 		if in.rate >= Batch {
 			compactRows(in.copied, len(in.copied)/p.rows, keep)
