@@ -4,6 +4,13 @@
 // expression that belongs to one rate at a time, on the first rows of a batch, and
 // allocates nothing while it runs. [Compile] is the engine proper; [CompileTape] puts
 // Gorgonia's TapeMachine behind the same face, as the reference to test against.
+//
+// Compile reads the nodes (decode.go, geometry.go, value.go), rewrites the expression so that what
+// changes slowly is combined first and products of matrices accumulate (simplify.go),
+// finds out which values keep samples apart (rows.go), fuses elementwise operations
+// (fuse.go), orders the work rate by rate with the fused operations on the blocks of the
+// matrix products that they follow (schedule.go), shares buffers (memory.go), and makes
+// closures over the kernels (program.go, emit.go, fused.go, …).
 package engine
 
 import (
