@@ -103,7 +103,7 @@ func Findings(s Setting) []string {
 	for _, line := range []string{
 		y.winner(learn),
 		join(y.gradient(learn, fail), y.cost(learn)),
-		join(y.controls(&s, learn), failures(fail)),
+		join(y.controls(&s, learn), unstable(&s), failures(fail)),
 	} {
 		if line != "" {
 			lines = append(lines, line)
@@ -245,6 +245,9 @@ func (y *yardstick) controls(s *Setting, learn []*Row) string {
 		return ""
 	}
 	reach := fmt.Sprintf("Training the readout alone reaches %s", y.show(y.mean(readout)))
+	if s.FixedReadout {
+		return reach + "; the rules here have to do without."
+	}
 	top := learn[0]
 	if y.differ(readout, top).Lo > 0 {
 		return reach + ", better than every rule: training the recurrent weights only did harm here."
@@ -276,6 +279,35 @@ func (y *yardstick) controls(s *Setting, learn []*Row) string {
 		line += fmt.Sprintf(" Not better than that beyond noise: %s.", list(no))
 	}
 	return line
+}
+
+// unstable says under which rules the feedback became unstable.
+func unstable(s *Setting) string {
+	var parts []string
+	measured := false
+	for i := range s.Rules {
+		r := &s.Rules[i]
+		passed, worst := 0, 0.0
+		for _, t := range r.Trials {
+			if !finite(t.MaxRadius) {
+				continue
+			}
+			measured = true
+			if t.MaxRadius > 1 {
+				passed, worst = passed+1, math.Max(worst, t.MaxRadius)
+			}
+		}
+		if passed > 0 {
+			parts = append(parts, fmt.Sprintf("%s (%d of %d seeds, up to %.2f)", r.Rule, passed, len(r.Trials), worst))
+		}
+	}
+	switch {
+	case !measured:
+		return ""
+	case len(parts) == 0:
+		return "The spectral radius of the cell's Jacobian stayed below 1 under every rule."
+	}
+	return "The spectral radius of the cell's Jacobian passed 1, where iterating the cell no longer settles, under " + strings.Join(parts, ", ") + "."
 }
 
 func failures(fail []*Row) string {

@@ -128,3 +128,36 @@ func TestFindings(t *testing.T) {
 		t.Errorf("findings of nothing: %q", got)
 	}
 }
+
+// With a readout that the rules may not touch, readout-only is no yardstick.
+func TestFindingsWithFixedReadout(t *testing.T) {
+	trials := synthetic("s", 3, 2, fake{"a", 0.9, 0, none, 10, 0}, fake{ReadoutOnly, 0.95, 0, none, 5, 0}, fake{Untrained, 0.1, 0, none, 0, 0})
+	for _, c := range []struct {
+		fixed     bool
+		want, not string
+	}{{false, "training the recurrent weights only did harm", "do without"}, {true, "do without", "harm"}} {
+		text := strings.Join(NewSetting("s", "", trials, Summary{FixedReadout: c.fixed}).Findings, " ")
+		if !strings.Contains(text, c.want) || strings.Contains(text, c.not) {
+			t.Errorf("fixed readout %v: %s", c.fixed, text)
+		}
+	}
+}
+
+func TestFindingsTellOfInstability(t *testing.T) {
+	trials := synthetic("s", 2, 2, fake{"a", 0.9, 0, none, 10, 0}, fake{"b", 0.8, 0, none, 10, 0})
+	findings := func(radius ...float64) string {
+		for i := range trials {
+			trials[i].MaxRadius = radius[i%len(radius)]
+		}
+		return strings.Join(NewSetting("s", "", trials, Summary{}).Findings, " ")
+	}
+	if s := findings(none); strings.Contains(s, "spectral radius") {
+		t.Errorf("nothing was measured: %s", s)
+	}
+	if s := findings(0.9); !strings.Contains(s, "stayed below 1 under every rule") {
+		t.Errorf("stable: %s", s)
+	}
+	if s := findings(0.9, 1.25); !strings.Contains(s, "of 2 seeds, up to 1.25)") {
+		t.Errorf("unstable: %s", s)
+	}
+}

@@ -42,10 +42,11 @@ type Environment struct {
 
 // Setting is one way to compare: which parameters a rule may train.
 type Setting struct {
-	Name     string   `json:"name"` // "all-trained" or "credit-critical"
-	Doc      string   `json:"doc"`  // what is trained and why that is asked
-	Rules    []Row    `json:"rules"`
-	Findings []string `json:"findings"` // plain English, derived from Rules only
+	Name         string   `json:"name"` // "all-trained" or "credit-critical"
+	Doc          string   `json:"doc"`  // what is trained and why that is asked
+	Rules        []Row    `json:"rules"`
+	FixedReadout bool     `json:"fixed_readout"` // the rules may not train the readout
+	Findings     []string `json:"findings"`      // plain English, derived from Rules only
 }
 
 // Row is one rule in one setting, summarised over its seeds.
@@ -81,6 +82,7 @@ type Trial struct {
 	PeakBytes    int64         `json:"peak_bytes"`
 	Diverged     bool          `json:"diverged"`
 	Reason       string        `json:"reason,omitempty"` // why it diverged
+	MaxRadius    float64       `json:"max_radius"`       // largest spectral radius of ∂f/∂z seen at a state that was read out
 	Curve        []Point       `json:"curve"`
 	Cosine       []CosinePoint `json:"cosine"` // nil when not measured
 }
@@ -137,6 +139,9 @@ type Summary struct {
 	// Baseline is the rule whose accuracy every other row must exceed.
 	// Default: Untrained. Without trials of that rule nothing is compared with it.
 	Baseline string
+	// FixedReadout says that the rules of the setting may not train the readout, unlike
+	// ReadoutOnly, which is then no yardstick for them.
+	FixedReadout bool
 }
 
 func (s Summary) withDefaults() Summary {
@@ -151,7 +156,7 @@ func (s Summary) withDefaults() Summary {
 
 // NewSetting summarises the trials of one setting: rows by Summarise, findings by Findings.
 func NewSetting(name, doc string, trials []Trial, opts Summary) Setting {
-	s := Setting{Name: name, Doc: doc, Rules: Summarise(trials, opts)}
+	s := Setting{Name: name, Doc: doc, FixedReadout: opts.FixedReadout, Rules: Summarise(trials, opts)}
 	s.Findings = Findings(s)
 	return s
 }

@@ -38,6 +38,7 @@ var DefaultRules = []string{"implicit", "jfb", "bptt", "reparam-gradient", "eqpr
 // setting is a way to compare rules.
 type setting struct {
 	name, doc, trained string
+	fixedReadout       bool
 	controls           []string
 }
 
@@ -47,7 +48,7 @@ var settings = []setting{
 		doc: "Every parameter learns: recurrent weights, input weights, biases and readout. The ordinary use, in which a good readout can hide a poor rule.",
 	},
 	{
-		name: "credit-critical", trained: "recurrent", controls: []string{Untrained, ReadoutOnly},
+		name: "credit-critical", trained: "recurrent", fixedReadout: true, controls: []string{Untrained, ReadoutOnly},
 		doc: "Only the recurrent weights W and the biases b learn; input weights and readout stay random. The network can only become good if the rule tells the right synapses what to do.",
 	},
 }
@@ -174,7 +175,7 @@ func Run[T deq.Float](ctx context.Context, base train.Config[T], parts train.Par
 			}
 		}
 		if len(own) > 0 {
-			out = append(out, NewSetting(s.name, s.doc, own, Summary{}))
+			out = append(out, NewSetting(s.name, s.doc, own, Summary{FixedReadout: s.fixedReadout}))
 		}
 	}
 	if ctx.Err() != nil {
@@ -219,7 +220,7 @@ func runTrial[T deq.Float](ctx context.Context, j job, base train.Config[T], par
 	if err != nil {
 		return fmt.Errorf("compare: %s by %s: %w", j.setting.name, j.rule, err)
 	}
-	trial := &Trial{Setting: j.setting.name, Rule: j.rule, Seed: j.seed, LearningRate: lr}
+	trial := &Trial{Setting: j.setting.name, Rule: j.rule, Seed: j.seed, LearningRate: lr, MaxRadius: math.NaN()}
 	var look *passive[T]
 	var observers []train.Observer[T]
 	if c.Train.Trained != "none" && c.Train.Trained != "readout" {
@@ -260,10 +261,7 @@ func runTrial[T deq.Float](ctx context.Context, j job, base train.Config[T], par
 		trial.Evals = float64(t.Counts.Total()) / float64(t.Samples)
 	}
 	if look != nil {
-		trial.Cosine = look.points
-		if look.worst > 1 && trial.Reason == "" {
-			trial.Reason = fmt.Sprintf("the spectral radius of the cell's Jacobian reached %.2f", look.worst)
-		}
+		trial.Cosine, trial.MaxRadius = look.points, look.worst
 	}
 	tell(Event{Setting: j.setting.name, Rule: j.rule, Seed: j.seed, Epoch: epochs, Epochs: epochs, Steps: t.Step, Accuracy: trial.TestAccuracy, Trial: trial})
 	return nil
