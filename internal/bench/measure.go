@@ -1,0 +1,218 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"runtime"
+	"slices"
+	"time"
+)
+
+// Result is what a case came to: medians of a run, in microseconds. What was not measured
+// is nil.
+type Result struct {
+	Name         string   `json:"name"`
+	Ours         float64  `json:"ours_us"`
+	Gemm         *float64 `json:"gemm_us"`        // the bare products
+	Tape         *float64 `json:"tape_us"`        // the TapeMachine
+	OverGemm     *float64 `json:"over_gemm"`      // Ours over Gemm
+	TapeOverOurs *float64 `json:"tape_over_ours"` // Tape over Ours
+	Allocs       float64  `json:"allocs"`         // of ours, a run
+
+	Evals        *Evaluations `json:"evals,omitempty"`
+	NSPerElement *float64     `json:"ns_per_element,omitempty"` // of ours
+	GFlops       *float64     `json:"gflop_per_s,omitempty"`    // of ours
+	OneCore      *float64     `json:"one_core_us,omitempty"`    // ours on one core where Ours has two
+	OneOverTwo   *float64     `json:"one_core_over_two,omitempty"`
+	OpenBLAS     *float64     `json:"openblas_us,omitempty"`
+	OverOpenBLAS *float64     `json:"speed_over_openblas,omitempty"` // OpenBLAS over Ours
+}
+
+// Options say how to measure.
+type Options struct {
+	// Budget is the time that a case may take, after it has been compiled; no contestant
+	// runs fewer than three times.
+	Budget time.Duration `default:"1s"`
+	// NoTape leaves the TapeMachine out, which takes most of the time.
+	NoTape bool
+	// OpenBLAS returns a run of C [m,n] = A·B [k,n] of that many times, in microseconds each, or is nil.
+	OpenBLAS func(m, n, k, times int) (float64, error)
+}
+
+// Run measures the cases one after the other and hands each result to report. The process runs on
+// one core for the while. An error ends the run; what was measured by then is returned.
+func Run(ctx context.Context, cases []Case, o Options, report func(Result)) ([]Result, error) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	var all []Result
+	for _, c := range cases {
+		if err := ctx.Err(); err != nil {
+			return all, err
+		}
+		r, err := measure(ctx, c, o)
+		if err != nil {
+			return all, fmt.Errorf("bench: %s: %w", c.Name, err)
+		}
+		all = append(all, r)
+		if report != nil {
+			report(r)
+		}
+	}
+	return all, nil
+}
+
+// contestant is one way to do the work of a case.
+type contestant struct {
+	times func(n int) (us float64, err error) // runs it n times and returns the time of one
+	n     int
+	us    []float64
+	spent time.Duration
+}
+
+// sample is how long a contestant runs at a time: long against the clock, short against the
+// scheduler's slices, so that most samples see no other process.
+const sample = 500 * time.Microsecond
+
+func timed(run func() error) func(n int) (float64, error) {
+	return func(n int) (float64, error) {
+		began := time.Now()
+		for range n {
+			if err := run(); err != nil {
+				return 0, err
+			}
+		}
+		return float64(time.Since(began).Nanoseconds()) / 1e3 / float64(n), nil
+	}
+}
+
+// settle warms the contestant up and chooses how often it runs at a time.
+func (c *contestant) settle() error {
+	for n := 1; ; n *= 2 {
+		us, err := c.times(n)
+		if err != nil {
+			return err
+		}
+		if total := us * float64(n); total >= float64(sample.Microseconds())/4 || n >= 1<<20 {
+			c.n = max(1, int(float64(sample.Microseconds())/us))
+			return nil
+		}
+	}
+}
+
+func (c *contestant) sample() error {
+	began := time.Now()
+	us, err := c.times(c.n)
+	c.us = append(c.us, us)
+	c.spent += time.Since(began)
+	return err
+}
+
+// Medians lets the contestants run in turns for a time, each at least three times, and returns the
+// median of each in microseconds. A slow one does not hold the others up: it leaves off
+// after its share.
+func medians(ctx context.Context, budget time.Duration, all []*contestant) error {
+	const least = 3
+	for _, c := range all {
+		if err := c.settle(); err != nil {
+			return err
+		}
+	}
+	share := budget / time.Duration(len(all))
+	for busy := true; busy; {
+		busy = false
+		for _, c := range all {
+			if len(c.us) >= least && c.spent >= share {
+				continue
+			}
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if err := c.sample(); err != nil {
+				return err
+			}
+			busy = true
+		}
+	}
+	return nil
+}
+
+func (c *contestant) median() *float64 {
+	if c == nil {
+		return nil
+	}
+	slices.Sort(c.us)
+	n := len(c.us)
+	m := (c.us[(n-1)/2] + c.us[n/2]) / 2
+	return &m
+}
+
+func measure(ctx context.Context, c Case, o Options) (Result, error) {
+	if o.Budget == 0 {
+		o.Budget = time.Second
+	}
+	w, err := c.start()
+	if err != nil {
+		return Result{}, err
+	}
+	var all []*contestant
+	enter := func(run func() error) *contestant {
+		if run == nil {
+			return nil
+		}
+		c := &contestant{times: timed(run)}
+		all = append(all, c)
+		return c
+	}
+	ours, gemm, one := enter(w.ours), enter(w.gemm), enter(w.oneCore)
+	var tape, blas *contestant
+	if w.tape != nil && !o.NoTape {
+		run, _, err := w.tape()
+		if err != nil {
+			return Result{}, fmt.Errorf("the TapeMachine: %w", err)
+		}
+		tape = enter(run)
+	}
+	if w.m > 0 && o.OpenBLAS != nil {
+		blas = &contestant{times: func(n int) (float64, error) { return o.OpenBLAS(w.m, w.n, w.k, n) }}
+		all = append(all, blas)
+	}
+	if err := medians(ctx, o.Budget, all); err != nil {
+		return Result{}, err
+	}
+	r := Result{Name: c.Name, Ours: *ours.median(), Gemm: gemm.median(), Tape: tape.median(), OneCore: one.median(), OpenBLAS: blas.median(), Evals: w.evaluations}
+	r.OverGemm, r.TapeOverOurs = ratio(&r.Ours, r.Gemm), ratio(r.Tape, &r.Ours)
+	r.OneOverTwo, r.OverOpenBLAS = ratio(r.OneCore, &r.Ours), ratio(r.OpenBLAS, &r.Ours)
+	if w.elements > 0 {
+		ns := r.Ours * 1e3 / float64(w.elements)
+		r.NSPerElement = &ns
+	}
+	if w.m > 0 {
+		rate := 2 * float64(w.m) * float64(w.n) * float64(w.k) / r.Ours / 1e3
+		r.GFlops = &rate
+	}
+	r.Allocs, err = allocations(w.ours)
+	return r, err
+}
+
+func ratio(a, b *float64) *float64 {
+	if a == nil || b == nil {
+		return nil
+	}
+	q := *a / *b
+	return &q
+}
+
+// allocations counts those of one run: the least of several, for other goroutines allocate too.
+func allocations(run func() error) (float64, error) {
+	least := math.Inf(1)
+	var before, after runtime.MemStats
+	for range 5 {
+		runtime.ReadMemStats(&before)
+		if err := run(); err != nil {
+			return 0, err
+		}
+		runtime.ReadMemStats(&after)
+		least = min(least, float64(after.Mallocs-before.Mallocs))
+	}
+	return least, nil
+}
