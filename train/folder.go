@@ -37,6 +37,7 @@ type Run[T deq.Float] struct {
 	ended       *Result // of a run that has ended before
 	metrics     *os.File
 	size        int64 // of the metrics
+	peak        int   // memory before the run was continued
 }
 
 // Result is what a run has come to.
@@ -266,13 +267,15 @@ func (r *Run[T]) result(status string) *Result {
 		Run: r.Dir, Task: r.Config.Task.Name, Model: r.Config.Model.Name, Rule: r.Config.Rule.Name, Seed: r.Config.Train.Seed,
 		Test:         unknown,
 		Train:        TrainScore{Score: unknown, Epochs: r.Scored, Steps: r.Step, Samples: r.Samples, Unconverged: r.Failed},
-		EvalsPerStep: Number(math.NaN()), PeakBytes: r.Bytes(), WallS: r.Wall.Seconds(), Status: status,
+		EvalsPerStep: Number(math.NaN()), PeakBytes: r.peakBytes(), WallS: r.Wall.Seconds(), Status: status,
 	}
 	if r.Samples > 0 {
 		res.EvalsPerStep = Number(float64(r.Counts.Total()) / float64(r.Samples))
 	}
 	return res
 }
+
+func (r *Run[T]) peakBytes() int { return max(r.peak, r.Bytes()) }
 
 func readResult(path string) (*Result, error) {
 	data, err := os.ReadFile(path)

@@ -108,7 +108,7 @@ type counter struct {
 	float   *float64
 }
 
-func (p *progress) counters(metrics, optimizer *int64) []counter {
+func (p *progress) counters(metrics, optimizer *int64, peak *int) []counter {
 	return []counter{
 		{name: "step", whole: &p.Step},
 		{name: "epochs", whole: &p.Scored},
@@ -124,6 +124,7 @@ func (p *progress) counters(metrics, optimizer *int64) []counter {
 		{name: "epoch/correct", whole: &p.Epoch.Correct},
 		{name: "optimizer_steps", integer: optimizer},
 		{name: "metrics_bytes", integer: metrics},
+		{name: "peak_bytes", whole: peak},
 	}
 }
 
@@ -156,27 +157,22 @@ func (r *Run[T]) save() error {
 	}
 	f := checkpoint.File{Tensors: map[string]checkpoint.Tensor{}, Meta: map[string]string{}}
 	for _, p := range r.Layer.Params {
-		f.Tensors[paramPrefix+p.Name] = tensorOf(p.Data, p.Shape)
+		f.Tensors[paramPrefix+p.Name] = checkpoint.Of(p.Data, p.Shape...)
 	}
 	for name, data := range r.state.Slots() {
-		f.Tensors[slotPrefix+name] = tensorOf(data, []int{len(data)})
+		f.Tensors[slotPrefix+name] = checkpoint.Of(data)
 	}
-	steps := r.state.Steps()
-	for _, c := range r.progress.counters(&r.size, &steps) {
+	steps, peak := r.state.Steps(), r.peakBytes()
+	for _, c := range r.progress.counters(&r.size, &steps, &peak) {
 		f.Meta[c.name] = c.text()
 	}
-	id := r.Config.identity()
-	for path, value := range id {
+	for path, value := range r.Config.identity() {
 		f.Meta["config/"+path] = value
 	}
 	if err := checkpoint.Save(r.path(CheckpointFile), f); err != nil {
 		return fmt.Errorf("train: %w", err)
 	}
 	return nil
-}
-
-func tensorOf[T float32 | float64](data []T, shape []int) checkpoint.Tensor {
-	return checkpoint.Of(data, shape...)
 }
 
 // load restores a checkpoint and returns how long the metrics were. With an error the
@@ -196,8 +192,9 @@ func (r *Run[T]) load(path string) (metrics int64, err error) {
 		return 0, &ConfigurationError{Source: path, Differences: d}
 	}
 	var steps int64
+	var peak int
 	var at progress
-	for _, c := range at.counters(&metrics, &steps) {
+	for _, c := range at.counters(&metrics, &steps, &peak) {
 		text, ok := f.Meta[c.name]
 		if !ok {
 			return 0, fmt.Errorf("train: %s: expected the text %q, found none: it is not the checkpoint of a run", path, c.name)
@@ -232,7 +229,7 @@ func (r *Run[T]) load(path string) (metrics int64, err error) {
 		copy(r.Layer.Params[i].Data, v)
 	}
 	r.Layer.Updated()
-	r.progress = at
+	r.progress, r.peak = at, peak
 	return metrics, nil
 }
 

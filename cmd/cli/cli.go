@@ -122,6 +122,26 @@ Begin with "` + p.name + ` compare". A name from "` + p.name + ` list" is explai
 	root.SetHelpCommand(p.helpCommand())
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() {
+		c.Flags().SortFlags = false
+		if c.Name() == "completion" {
+			c.Short = "print the completion script for a shell"
+			c.Args, c.RunE = cobra.NoArgs, func(c *cobra.Command, _ []string) error { return c.Help() }
+		}
+	}
+	print := root.UsageFunc()
+	root.SetUsageFunc(func(c *cobra.Command) error { // pflag adds to each switch what it can be set to
+		w := c.OutOrStdout()
+		var b strings.Builder
+		c.SetOut(&b)
+		defer c.SetOut(w)
+		if err := print(c); err != nil {
+			return err
+		}
+		const noise = "[=true|false]"
+		_, err := io.WriteString(w, strings.ReplaceAll(b.String(), noise, strings.Repeat(" ", len(noise))))
+		return err
+	})
 	return root
 }
 
@@ -170,7 +190,7 @@ func (p *program) unknownCommand(cmd *cobra.Command, err error) error {
 	if n, _ := fmt.Sscanf(err.Error(), "unknown command %q", &name); n != 1 {
 		return nil
 	}
-	if !cmd.HasAvailableSubCommands() {
+	if !cmd.HasSubCommands() {
 		return fmt.Errorf("unexpected argument %q: %s takes none", name, cmd.CommandPath())
 	}
 	var known []string

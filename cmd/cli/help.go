@@ -103,7 +103,11 @@ func writeFields(w io.Writer, title string, fields []options.Field) {
 		if len(f.Choices) > 0 {
 			doc += " (" + strings.Join(f.Choices, ", ") + ")"
 		}
-		fmt.Fprintf(t, "  %s\t%s\t%s\t%s\n", f.Key, f.Type, f.Default, doc)
+		value := f.Default
+		if strings.Contains(doc, "(default ") { // which says what zero stands for
+			value = ""
+		}
+		fmt.Fprintf(t, "  %s\t%s\t%s\t%s\n", f.Key, f.Type, value, doc)
 	}
 	t.Flush()
 }
@@ -126,7 +130,7 @@ func (p *program) explainOption(path string) (found int) {
 			if len(f.Choices) > 0 {
 				fmt.Fprintf(p.stdout, " (%s)", strings.Join(f.Choices, ", "))
 			}
-			if f.Default != "" {
+			if f.Default != "" && !strings.Contains(f.Doc, "(default ") {
 				fmt.Fprintf(p.stdout, "; default %s", f.Default)
 			}
 			fmt.Fprintln(p.stdout)
