@@ -2,9 +2,12 @@ package models
 
 import "attractor/internal/catalog"
 
+// Entry is an entry of Catalog: a name, a documentation, references and a Model.
+type Entry = catalog.Entry[Model]
+
 // Catalog lists the models.
 var Catalog = catalog.Must("model",
-	catalog.Entry[Model]{
+	Entry{
 		Name: "rate",
 		Doc: `rate network, z ← (1−α)z + α·φ(zWᵀ + xUᵀ + b)
 

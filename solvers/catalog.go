@@ -2,22 +2,25 @@ package solvers
 
 import "attractor/internal/catalog"
 
+// Entry is an entry of a catalogue: a name, a documentation, references and a Method.
+type Entry[T Float] = catalog.Entry[Method[T]]
+
 // Catalog lists the methods for nonlinear fixed points.
 func Catalog[T Float]() *catalog.Catalog[Method[T]] {
 	return catalog.Must("solver", fixedPoint[T]()...).With(
-		catalog.Entry[Method[T]]{
+		Entry[T]{
 			Name: "newton-gmres", Value: NewtonGMRES[T]{}, Refs: []string{refEisenstat, refKelley},
 			Doc: `inexact Newton method with GMRES inside
 (I − J) s = g to Eisenstat and Walker's second forcing term, z ← z + t s with backtracking (Armijo).
 Each product J v counts as an evaluation. For hard problems, far from contracting.`,
 		},
-		catalog.Entry[Method[T]]{
+		Entry[T]{
 			Name: "newton", Value: Newton[T]{}, Refs: []string{refKelley},
 			Doc: `Newton's method with a dense Jacobian (an oracle for small problems)
 (I − J) s = g, z ← z + t s with backtracking; J from its products with unit vectors.
 Quadratic convergence at n + 1 evaluations and n³/3 multiplications a step and sample.`,
 		},
-		catalog.Entry[Method[T]]{
+		Entry[T]{
 			Name: "auto", Value: Auto[T]{}, Refs: []string{refAnderson, refBroyden, refEisenstat},
 			Doc: `Picard, then Anderson, then Broyden, then Newton-GMRES, sample by sample
 Each sample is handed on, from its best iterate, when its residual grows or no longer falls.
@@ -30,18 +33,18 @@ The report lists the hand-overs and their reasons. Holds the memory of all four.
 // made for them, and the fixed-point methods that serve as well.
 func Linear[T Float]() *catalog.Catalog[Method[T]] {
 	return catalog.Must("linear solver",
-		catalog.Entry[Method[T]]{
+		Entry[T]{
 			Name: "gmres", Value: GMRES[T]{}, Refs: []string{refSaad},
 			Doc: `restarted GMRES
 The least residual over the Krylov space of a cycle: one product a step, Restart + 1 states of memory.
 Codes for stagnation and breakdown.`,
 		},
-		catalog.Entry[Method[T]]{
+		Entry[T]{
 			Name: "bicgstab", Value: BiCGStab[T]{}, Refs: []string{refVanDerVorst},
 			Doc: `stabilised bi-conjugate gradients
 Two products an iteration and seven states of memory however long it takes; the residual is not monotone.`,
 		},
-		catalog.Entry[Method[T]]{
+		Entry[T]{
 			Name: "lu", Value: LU[T]{}, Refs: []string{refGolub},
 			Doc: `LU factorisation of I − A (small systems)
 A is assembled from its products with unit vectors: n + 1 evaluations, n³/3 multiplications a sample.`,
@@ -52,12 +55,12 @@ A is assembled from its products with unit vectors: n + 1 evaluations, n³/3 mul
 // Splittings lists the methods for monotone equilibria, whose Problem has a Splitting.
 func Splittings[T Float]() *catalog.Catalog[Method[T]] {
 	return catalog.Must("splitting",
-		catalog.Entry[Method[T]]{
+		Entry[T]{
 			Name: "forward-backward", Value: ForwardBackward[T]{}, Refs: []string{refWinston},
 			Doc: `forward-backward splitting for monotone equilibria
 z ← prox^α((1 − α)z + α(Wz + c)). One product with W a step; converges for α < 2m/‖I − W‖².`,
 		},
-		catalog.Entry[Method[T]]{
+		Entry[T]{
 			Name: "peaceman-rachford", Value: PeacemanRachford[T]{}, Refs: []string{refWinston},
 			Doc: `Peaceman-Rachford splitting for monotone equilibria
 Alternates (I + α(I − W))⁻¹ and prox^α; converges for any α > 0. Two products a step, usually fewer steps.`,
@@ -66,8 +69,8 @@ Alternates (I + α(I − W))⁻¹ and prox^α; converges for any α > 0. Two pro
 }
 
 // fixedPoint lists the methods that only evaluate f.
-func fixedPoint[T Float]() []catalog.Entry[Method[T]] {
-	return []catalog.Entry[Method[T]]{
+func fixedPoint[T Float]() []Entry[T] {
+	return []Entry[T]{
 		{
 			Name: "picard", Value: Picard[T]{}, Refs: []string{refPicard},
 			Doc: `damped fixed-point iteration

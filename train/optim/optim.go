@@ -46,13 +46,16 @@ type State[T kernels.Float] interface {
 	Restore(steps int64, slots map[string][]T) error
 }
 
+// Entry is an entry of Catalog: a name, a documentation, references and an Optimizer.
+type Entry[T kernels.Float] = catalog.Entry[Optimizer[T]]
+
 // Catalog lists the optimisers.
 func Catalog[T kernels.Float]() *catalog.Catalog[Optimizer[T]] {
 	return catalog.Must("optimizer",
-		catalog.Entry[Optimizer[T]]{Name: "sgd", Doc: sgdDoc, Refs: []string{sgdRef}, Value: SGD[T]{}},
-		catalog.Entry[Optimizer[T]]{Name: "adam", Doc: adamDoc, Refs: []string{adamRef}, Value: Adam[T]{}},
-		catalog.Entry[Optimizer[T]]{Name: "adamw", Doc: adamwDoc, Refs: []string{adamwRef, adamRef}, Value: Adam[T]{WeightDecay: 0.01}},
-		catalog.Entry[Optimizer[T]]{Name: "rmsprop", Doc: rmspropDoc, Refs: []string{rmspropRef}, Value: RMSProp[T]{}},
+		Entry[T]{Name: "sgd", Doc: sgdDoc, Refs: []string{sgdRef}, Value: SGD[T]{}},
+		Entry[T]{Name: "adam", Doc: adamDoc, Refs: []string{adamRef}, Value: Adam[T]{}},
+		Entry[T]{Name: "adamw", Doc: adamwDoc, Refs: []string{adamwRef, adamRef}, Value: Adam[T]{WeightDecay: 0.01}},
+		Entry[T]{Name: "rmsprop", Doc: rmspropDoc, Refs: []string{rmspropRef}, Value: RMSProp[T]{}},
 	)
 }
 

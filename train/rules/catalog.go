@@ -5,10 +5,13 @@ import (
 	"attractor/internal/catalog"
 )
 
+// Entry is an entry of Catalog: a name, a documentation, references and a Rule.
+type Entry[T deq.Float] = catalog.Entry[Rule[T]]
+
 // Catalog lists the learning rules.
 func Catalog[T deq.Float]() *catalog.Catalog[Rule[T]] {
 	return catalog.Must("rule",
-		catalog.Entry[Rule[T]]{Name: "implicit", Value: Implicit[T]{}, Doc: `exact gradient by the implicit function theorem
+		Entry[T]{Name: "implicit", Value: Implicit[T]{}, Doc: `exact gradient by the implicit function theorem
 
 Solves (I − Jᵀ)u = ∂L/∂z* with the backward solver (J = ∂f/∂z at z*) and returns uᵀ∂f/∂θ.
 Memory does not depend on the number of solver iterations. It needs the transpose of J,
@@ -31,7 +34,7 @@ recurrent back-propagation; Bai et al. brought it to deep equilibrium models.`,
   year    = {1987},
   doi     = {10.1103/PhysRevLett.59.2229}
 }`}},
-		catalog.Entry[Rule[T]]{Name: "jfb", Value: JFB[T]{}, Doc: `Jacobian-free back-propagation: the adjoint's first term alone
+		Entry[T]{Name: "jfb", Value: JFB[T]{}, Doc: `Jacobian-free back-propagation: the adjoint's first term alone
 
 Takes u = ∂L/∂z* in place of the adjoint and returns uᵀ∂f/∂θ: one vector–Jacobian product
 and no linear solve. Credit that has to travel through W is lost; the direction still
@@ -44,7 +47,7 @@ descends where f contracts enough.`,
   eprint    = {2103.12803},
   archiveprefix = {arXiv}
 }`}},
-		catalog.Entry[Rule[T]]{Name: "bptt", Value: BPTT[T]{}, Doc: `back-propagation through the relaxation to the fixed point
+		Entry[T]{Name: "bptt", Value: BPTT[T]{}, Doc: `back-propagation through the relaxation to the fixed point
 
 Runs z ← f(z, x) for a fixed number of steps from 0, reads the last state out and
 back-propagates through all steps. Exact for that relaxation, and the implicit gradient in the limit
@@ -59,7 +62,7 @@ of many steps. Stores every state: memory grows with the steps.`,
   year    = {1990},
   doi     = {10.1109/5.58337}
 }`}},
-		catalog.Entry[Rule[T]]{Name: "reparam-gradient", Value: ReparamGradient[T]{}, Doc: `gradient descent in the geometry of the fixed points, without an adjoint solve
+		Entry[T]{Name: "reparam-gradient", Value: ReparamGradient[T]{}, Doc: `gradient descent in the geometry of the fixed points, without an adjoint solve
 
 For a cell φ(zWᵀ + xUᵀ + b), with G = diag φ′ and v = ∂L/∂z*:
 ΔW = [(I − WG)Gv] [(I − GW)ᵀ(I − GW)z*]ᵀ, ΔU = a xᵀ, Δb = a with a = (I − WG)Gv.
@@ -77,7 +80,7 @@ are this project's extension.`,
   eprint  = {2307.06732},
   archiveprefix = {arXiv}
 }`}},
-		catalog.Entry[Rule[T]]{Name: "eqprop", Value: EqProp[T]{}, Doc: `equilibrium propagation, vector-field form with centred nudging
+		Entry[T]{Name: "eqprop", Value: EqProp[T]{}, Doc: `equilibrium propagation, vector-field form with centred nudging
 
 Relaxes two further phases z = f(z) ∓ β∂ℓ/∂z from z* and returns uᵀ∂f/∂θ with
 u = (z^−β − z^+β)/(2β). No backward pass: credit is carried by the same dynamics. u tends to

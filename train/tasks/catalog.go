@@ -2,9 +2,12 @@ package tasks
 
 import "attractor/internal/catalog"
 
+// Entry is an entry of Catalog: a name, a documentation, references and a Task.
+type Entry = catalog.Entry[Task]
+
 // Catalog lists the tasks.
 var Catalog = catalog.Must("task",
-	catalog.Entry[Task]{Name: "digits", Doc: digitsDoc, Refs: []string{digitsRef}, Value: Digits{}},
-	catalog.Entry[Task]{Name: "linear", Doc: linearDoc, Value: Linear{}},
-	catalog.Entry[Task]{Name: "blobs", Doc: blobsDoc, Value: Blobs{}},
+	Entry{Name: "digits", Doc: digitsDoc, Refs: []string{digitsRef}, Value: Digits{}},
+	Entry{Name: "linear", Doc: linearDoc, Value: Linear{}},
+	Entry{Name: "blobs", Doc: blobsDoc, Value: Blobs{}},
 )
