@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"attractor/internal/kernels"
 	"attractor/solvers"
 )
 
@@ -103,9 +104,7 @@ func (e *Equilibrium[T]) Adjoint(ctx context.Context, dz, u []T, with Solver[T])
 				}
 				for i, r := range rows {
 					out := fu[i*width : (i+1)*width]
-					for k, v := range rhs[r*width : (r+1)*width] {
-						out[k] += v
-					}
+					kernels.Add(out, out, rhs[r*width:(r+1)*width])
 				}
 				return nil
 			},

@@ -21,18 +21,20 @@ const (
 	adjoint                          // uᵀ ∂f/∂z
 	tangent                          // ∂f/∂z u
 	gradient                         // uᵀ ∂f/∂θ
+	pullback                         // uᵀ ∂f/∂z, uᵀ ∂f/∂θ
 	gain                             // uᵀ ∂f/∂pre, which is α·φ′(pre)⊙u
 	recurrent                        // ∂pre/∂z u, which is u·Wᵀ
 	recurrentAdjoint                 // uᵀ ∂pre/∂z, which is u·W
 	preGradient                      // uᵀ ∂pre/∂θ
 	readout                          // y(z)
+	readoutAdjoint                   // uᵀ ∂y/∂z
 	readoutGradient                  // uᵀ ∂y/∂z, uᵀ ∂y/∂θ
 	functions                        // how many there are
 )
 
 func (f function) String() string {
-	return [...]string{"cell", "adjoint", "tangent", "gradient", "gain", "recurrent product", "recurrent adjoint",
-		"pre-activation gradient", "readout", "readout gradient"}[f]
+	return [...]string{"cell", "adjoint", "tangent", "gradient", "pullback", "gain", "recurrent product",
+		"recurrent adjoint", "pre-activation gradient", "readout", "readout adjoint", "readout gradient"}[f]
 }
 
 // expression is the graph of one function: what it computes and from which inputs.
@@ -52,7 +54,7 @@ func express(f function, m models.Model, dims dims, rows int, dtype tensor.Dtype
 	e.z = s.Variable("z", rows, m.Units())
 	var out *gorgonia.Node
 	width := m.Units()
-	if f == readout || f == readoutGradient {
+	if f == readout || f == readoutAdjoint || f == readoutGradient {
 		out, width = m.Readout(s, e.z), dims.outputs
 	} else {
 		e.x = s.Variable("x", rows, dims.inputs)
@@ -76,13 +78,13 @@ func express(f function, m models.Model, dims dims, rows int, dtype tensor.Dtype
 	switch f {
 	case cell, readout:
 		e.outs, e.param = gorgonia.Nodes{out}, []int{-1}
-	case adjoint:
+	case adjoint, readoutAdjoint:
 		err = e.pullback(s, out, e.z)
 	case tangent:
 		err = e.pushforward(s, out)
 	case gradient:
 		err = e.pullback(s, out)
-	case readoutGradient:
+	case pullback, readoutGradient:
 		err = e.pullback(s, out, e.z)
 		if err == nil {
 			z, param := e.outs, e.param
@@ -112,6 +114,9 @@ func express(f function, m models.Model, dims dims, rows int, dtype tensor.Dtype
 	if err != nil {
 		return nil, err
 	}
+	if (f == readoutAdjoint || f == readoutGradient) && !e.onState() {
+		return nil, fmt.Errorf("the model's readout does not depend on the state")
+	}
 	state, drive := engine.State, engine.Batch
 	if e.u != nil {
 		state, drive = engine.Linearisation, engine.Linearisation
@@ -123,6 +128,10 @@ func express(f function, m models.Model, dims dims, rows int, dtype tensor.Dtype
 	}
 	return e, nil
 }
+
+// onState reports whether the first output is the gradient of the state; it is not where the
+// function does not depend on it.
+func (e *expression) onState() bool { return len(e.param) > 0 && e.param[0] < 0 }
 
 // pullback makes the expression uᵀ ∂out/∂wrt for one node, or for all parameters when none
 // is given; those that out does not depend on have no output.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"attractor/internal/kernels"
 	"attractor/solvers"
 )
 
@@ -72,11 +73,11 @@ func (s *shard[T]) loss(loss Loss[T], here at[T], rows []int, z, y, dy []T, loss
 		return err
 	}
 	copy(y, u.program.Out(0))
-	batch := make([]int, len(rows))
-	for i, r := range rows {
-		batch[i] = s.start + r
+	s.batch = s.batch[:0]
+	for _, r := range rows {
+		s.batch = append(s.batch, s.start+r)
 	}
-	return loss.Eval(batch, y, dy, losses)
+	return loss.Eval(s.batch, y, dy, losses)
 }
 
 // Nudge relaxes the state z [rows, Units] to the fixed point of
@@ -87,22 +88,33 @@ func (s *shard[T]) loss(loss Loss[T], here at[T], rows []int, z, y, dy []T, loss
 // vector-field form (Scellier et al. 2018, arXiv:1808.04873).
 func (e *Equilibrium[T]) Nudge(ctx context.Context, z []T, beta float64, loss Loss[T], with Solver[T]) (*solvers.Report, error) {
 	l := e.layer
+	scratch := make([]nudge[T], len(l.shards))
 	return e.relax(ctx, z, with, func(s *shard[T], rows []int, z, fz []T) error {
-		y, dy := make([]T, len(rows)*l.Outputs), make([]T, len(rows)*l.Outputs)
-		states := make([]T, s.capacity*l.Units)
-		scatter(states, z, rows, l.Units)
-		here := at[T]{id: l.points.Add(1), z: states}
-		if err := s.loss(loss, here, rows, z, y, dy, make([]float64, len(rows))); err != nil {
+		w := &scratch[s.index()]
+		if w.losses == nil {
+			*w = nudge[T]{
+				states: make([]T, s.capacity*l.Units), losses: make([]float64, s.capacity),
+				y: make([]T, s.capacity*l.Outputs), dy: make([]T, s.capacity*l.Outputs),
+			}
+		}
+		n := len(rows)
+		scatter(w.states, z, rows, l.Units)
+		here := at[T]{id: l.points.Add(1), z: w.states}
+		dy := w.dy[:n*l.Outputs]
+		if err := s.loss(loss, here, rows, z, w.y[:n*l.Outputs], dy, w.losses[:n]); err != nil {
 			return err
 		}
-		u, err := s.apply(readoutGradient, here, rows, dy)
+		u, err := s.apply(readoutAdjoint, here, rows, dy)
 		if err != nil {
 			return err
 		}
-		dz := u.program.Out(0)
-		for i := range fz {
-			fz[i] -= T(beta) * dz[i]
-		}
+		kernels.Axpy(T(-beta), u.program.Out(0)[:len(fz)], fz)
 		return nil
 	})
+}
+
+// nudge is the scratch memory of a shard in Nudge.
+type nudge[T Float] struct {
+	states, y, dy []T
+	losses        []float64
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"attractor/internal/engine"
+	"attractor/internal/kernels"
 	"attractor/solvers"
 )
 
@@ -17,6 +18,7 @@ type shard[T Float] struct {
 	units    [functions]*unit[T]
 	solvers  map[Solver[T]]*solvers.Solver[T]
 	indices  []int // 0, 1, …
+	batch    []int // scratch: indices in the batch
 }
 
 // unit is a compiled function with what it was last prepared for.
@@ -196,10 +198,7 @@ func (u *unit[T]) addGradients(g Params[T]) {
 		if p < 0 {
 			continue
 		}
-		sum := g[p].Data
-		for k, v := range u.program.Out(i) {
-			sum[k] += v
-		}
+		kernels.Add(g[p].Data, g[p].Data, u.program.Out(i))
 	}
 }
 

@@ -66,11 +66,14 @@ func (tr *Trajectory[T]) VJP(ctx context.Context, dz []T, g Params[T]) error {
 		err := l.accumulate(tr.Rows, g, func(s *shard[T], n int) (*unit[T], error) {
 			here := at[T]{id: id, x: s.part(tr.X, n, l.Inputs), z: s.part(tr.Z[t], n, l.Units)}
 			part := s.part(u, n, l.Units)
-			grads, err := s.apply(gradient, here, s.all(n), part)
-			if err == nil && t > 0 {
-				err = s.applyTo(adjoint, here, s.all(n), part, part)
+			back, err := s.apply(pullback, here, s.all(n), part)
+			if err != nil {
+				return nil, err
 			}
-			return grads, err
+			if clear(part); back.expr.onState() {
+				copy(part, back.program.Out(0))
+			}
+			return back, nil
 		})
 		if err != nil {
 			return err
