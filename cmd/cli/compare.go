@@ -239,7 +239,7 @@ func compareRules[T deq.Float](ctx context.Context, p *program, f *compareFlags,
 	}
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	m := p.meter("compare", 1)
+	m := p.meter("compare")
 	m.say("compare", "task", c.Task.Name, "model", c.Model.Name, "rules", strings.Join(f.plan.Rules, ","), "trials_done", len(done), "run", dir)
 	share := map[string]float64{} // how much of a trial is done
 	notify := func(e compare.Event) {

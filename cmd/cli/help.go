@@ -70,7 +70,14 @@ func (p *program) help(root *cobra.Command, args []string) error {
 		}
 	}
 	if found == 0 {
-		return usagef("%w; see %s list", catalog.Unknown("part or command", strings.Join(args, " "), append(p.names(), commandNames(root)...)), p.name)
+		known := append(p.names(), commandNames(root)...)
+		if strings.Contains(name, ".") {
+			known = nil
+			for _, s := range p.settable() {
+				known = append(known, s.path)
+			}
+		}
+		return usagef("%w; see %s list", catalog.Unknown("part, option or command", strings.Join(args, " "), known), p.name)
 	}
 	return nil
 }

@@ -16,8 +16,8 @@ type meter struct {
 	text atomic.Pointer[string]
 }
 
-// meter begins to show work of that many units.
-func (p *program) meter(name string, total int) *meter {
+// meter begins to show the work of a command.
+func (p *program) meter(name string) *meter {
 	m := &meter{p: p}
 	none := ""
 	m.text.Store(&none)
@@ -25,8 +25,8 @@ func (p *program) meter(name string, total int) *meter {
 		return m
 	}
 	m.bars = mpb.New(mpb.WithOutput(p.stderr), mpb.WithWidth(40), mpb.WithRefreshRate(150*time.Millisecond))
-	m.bar = m.bars.AddBar(int64(total), mpb.BarFillerTrim(),
-		mpb.PrependDecorators(decor.Name(name+" "), decor.Percentage(decor.WCSyncWidth)),
+	m.bar = m.bars.AddBar(0, // a bar without a total does not end by itself
+		mpb.PrependDecorators(decor.Name(name), decor.Percentage(decor.WC{W: 6})),
 		mpb.AppendDecorators(
 			decor.Elapsed(decor.ET_STYLE_GO),
 			decor.Any(func(decor.Statistics) string { return "  " + *m.text.Load() }),

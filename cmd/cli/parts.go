@@ -88,16 +88,35 @@ func (p *program) completeParts(section string) cobra.CompletionFunc {
 func (p *program) completeSet(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
 	key, _, hasValue := strings.Cut(typed, "=")
 	var out []string
-	seen := map[string]bool{}
-	add := func(path, doc string, values []string) {
+	for _, s := range p.settable() {
 		switch {
-		case seen[path]:
 		case !hasValue:
-			out = append(out, path+"=\t"+doc)
-		case path == key:
-			for _, v := range values {
-				out = append(out, path+"="+v)
+			out = append(out, s.path+"=\t"+s.doc)
+		case s.path == key:
+			for _, v := range s.choices {
+				out = append(out, key+"="+v)
 			}
+		}
+	}
+	if hasValue {
+		return out, cobra.ShellCompDirectiveNoFileComp
+	}
+	return out, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
+}
+
+// setting is what --set can set: a part, or an option of some part.
+type setting struct {
+	path, doc string
+	choices   []string
+}
+
+// settable lists what --set can set, each path once.
+func (p *program) settable() []setting {
+	var out []setting
+	seen := map[string]bool{}
+	add := func(path, doc string, choices []string) {
+		if !seen[path] {
+			out = append(out, setting{path, doc, choices})
 		}
 		seen[path] = true
 	}
@@ -122,8 +141,5 @@ func (p *program) completeSet(_ *cobra.Command, _ []string, typed string) ([]str
 	for _, f := range options.Fields(train.Settings{}) {
 		add("train."+f.Key, f.Doc, f.Choices)
 	}
-	if hasValue {
-		return out, cobra.ShellCompDirectiveNoFileComp
-	}
-	return out, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
+	return out
 }

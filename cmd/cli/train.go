@@ -119,7 +119,7 @@ func trainOne[T deq.Float](ctx context.Context, p *program, f trainFlags, c trai
 			"test_loss", short(e.TestLoss), "test_accuracy", short(e.TestAccuracy))
 	}
 	if run.Trainer != nil {
-		m = p.meter(c.Rule.Name, run.Steps())
+		m = p.meter(c.Rule.Name)
 		m.say("train", "task", c.Task.Name, "model", c.Model.Name, "rule", c.Rule.Name, "steps", run.Steps(), "from_step", run.Step, "run", run.Dir)
 	}
 	result, err := run.Train(ctx, notify)
@@ -127,7 +127,7 @@ func trainOne[T deq.Float](ctx context.Context, p *program, f trainFlags, c trai
 		m.end()
 	}
 	if result == nil {
-		return err
+		return fmt.Errorf("%w\nthe run is kept up to its last checkpoint; when the cause is gone continue with: %s train --resume %s", err, p.name, run.Dir)
 	}
 	if p.json {
 		if err := p.printJSON(result); err != nil {
