@@ -95,7 +95,7 @@ func TestScopeErrors(t *testing.T) {
 func TestScopeKeepsNodesApart(t *testing.T) {
 	s := models.NewScope(tensor.Float32, nil)
 	a, b := s.Variable("a", 2, 2), s.Variable("b", 2, 2)
-	if a == b || s.Const(1) == s.Const(1) || s.Err() != nil {
+	if one, other := s.Const(1), s.Const(1); a == b || one == other || s.Err() != nil {
 		t.Errorf("nodes are merged (error %v)", s.Err())
 	}
 	if s.Tanh(a) == s.Tanh(b) {
