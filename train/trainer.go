@@ -164,6 +164,9 @@ func NewOn[T deq.Float](c Config[T], p Parts[T], data *tasks.Dataset) (*Trainer[
 	if t.batches, err = tasks.NewBatches[T](t.fit, s.Batch, s.Seed); err != nil {
 		return nil, fmt.Errorf("train: %w", err)
 	}
+	if err := checkMemory[T](c.Model.Value.Params(data.Inputs, data.Outputs)); err != nil {
+		return nil, fmt.Errorf("train: model %q: %w", c.Model.Name, err)
+	}
 	t.Layer, err = deq.New[T](c.Model.Value, data.Inputs, data.Outputs, s.Seed,
 		deq.Config{Batch: t.batches.Size(), Shard: s.Shard, Workers: s.Workers, Engine: s.Engine})
 	if err != nil {

@@ -34,6 +34,7 @@ type compareFlags struct {
 	out, resume string
 	print       bool
 	quick       bool
+	tune        bool
 }
 
 // planFile is plan.json: what is compared, and how it was asked for.
@@ -95,6 +96,7 @@ are not run again.`,
 	flags.IntVar(&f.plan.Every, "every", 20, "steps between two looks at the exact gradient")
 	flags.Float64Var(&f.plan.LR, "lr", 0, "learning rate of every rule (default each rule's own)")
 	flags.BoolVar(&f.quick, "quick", false, "2 epochs and 1 seed, to see that it works")
+	flags.BoolVar(&f.tune, "tune", false, "choose each rule's learning rate on held-out training data instead")
 	flags.StringVar(&f.out, "out", "", "`DIR` of the comparison, new or empty (default runs/<date-time>-compare-<task>)")
 	flags.StringVar(&f.resume, "resume", "", "continue the comparison in `DIR`")
 	flags.BoolVar(&f.print, "print-config", false, "print the resolved configuration instead")
@@ -137,6 +139,13 @@ func (s *seeds) Set(text string) error {
 func (f *compareFlags) prepare(flags *pflag.FlagSet, name string, args []string) (saved string, err error) {
 	if f.out != "" && f.resume != "" {
 		return "", usagef("--out and --resume cannot both be given: --resume continues in the folder it names")
+	}
+	if f.tune {
+		for _, other := range []string{"out", "resume", "lr"} {
+			if flags.Changed(other) {
+				return "", usagef("--tune and --%s cannot both be given", other)
+			}
+		}
 	}
 	if f.quick {
 		if !flags.Changed("seeds") {
@@ -226,6 +235,9 @@ func compareRules[T deq.Float](ctx context.Context, p *program, f *compareFlags,
 	if f.print {
 		return c.Write(p.stdout, parts)
 	}
+	if f.tune {
+		return tuneRules(ctx, p, f, c, parts)
+	}
 	dir, done, err := compareFolder(f, c, parts)
 	if err != nil {
 		return usage(err)
@@ -263,14 +275,13 @@ func compareRules[T deq.Float](ctx context.Context, p *program, f *compareFlags,
 			stop(err)
 		}
 	}
-	plan := compare.Plan{Rules: f.plan.Rules, Settings: f.plan.Settings, Seeds: f.plan.Seeds, Every: f.plan.Every, LR: f.plan.LR, Workers: c.Train.Workers}
-	settings, err := compare.Run(ctx, c, parts, plan, done, notify)
+	settings, err := compare.Run(ctx, c, parts, f.planFor(c.Train.Workers), done, notify)
 	m.end()
 	if err != nil {
 		if ctx.Err() != nil && errors.Is(err, context.Canceled) {
-			return fmt.Errorf("%w; the trials that have ended are saved; continue with: %s compare --resume %s", errInterrupted, p.name, dir)
+			err = errInterrupted
 		}
-		return err
+		return fmt.Errorf("%w; the trials that have ended are saved; continue with: %s compare --resume %s", err, p.name, dir)
 	}
 	env := train.ReadEnvironment(0)
 	cpu := env.CPU
@@ -288,6 +299,36 @@ func compareRules[T deq.Float](ctx context.Context, p *program, f *compareFlags,
 		return err
 	}
 	return p.printComparison(r, dir)
+}
+
+func (f *compareFlags) planFor(workers int) compare.Plan {
+	return compare.Plan{Rules: f.plan.Rules, Settings: f.plan.Settings, Seeds: f.plan.Seeds, Every: f.plan.Every, LR: f.plan.LR, Workers: workers}
+}
+
+// tuneRules chooses learning rates and prints them; nothing is kept.
+func tuneRules[T deq.Float](ctx context.Context, p *program, f *compareFlags, c train.Config[T], parts train.Parts[T]) error {
+	m, done := p.meter("tune"), 0
+	choices, err := compare.Tune(ctx, c, parts, f.planFor(c.Train.Workers), func(e compare.Event) {
+		if e.Trial == nil {
+			return
+		}
+		done++
+		total := len(compare.Grid) * e.Trials
+		m.at(done, total)
+		m.note(fmt.Sprintf("%d/%d trials", done, total))
+		m.say("trial", "done", fmt.Sprintf("%d/%d", done, total), "setting", e.Setting, "rule", e.Rule, "seed", e.Seed,
+			"learning_rate", e.Trial.LearningRate, "accuracy", short(train.Number(e.Trial.TestAccuracy)))
+	})
+	m.end()
+	switch {
+	case errors.Is(err, context.Canceled):
+		return fmt.Errorf("%w; nothing is kept of the choice of learning rates", errInterrupted)
+	case err != nil:
+		return err
+	case p.json:
+		return p.printJSON(map[string][]compare.Choice{"choices": choices})
+	}
+	return compare.WriteChoices(p.stdout, choices)
 }
 
 // overridden refuses options that compare decides itself.

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -64,8 +63,8 @@ func (p *program) doctor(ctx context.Context) error {
 	add("engine", engine.SelfCheck(), "reads the graphs of gorgonia as expected")
 	add("gradient", p.tinyGradient(ctx), "of a small network against finite differences")
 	add("run folder", writable("runs"), "runs/ can be written")
-	if total, free := memory(); total > 0 {
-		add("memory", nil, "%s, of which %s are free", compare.Bytes(total), compare.Bytes(free))
+	if free := train.FreeMemory(); free > 0 {
+		add("memory", nil, "%s are free", compare.Bytes(free))
 	}
 	if p.json {
 		if err := p.printJSON(d); err != nil {
@@ -132,23 +131,4 @@ func writable(dir string) error {
 		os.Remove(dir)
 	}
 	return err
-}
-
-// memory is that of the machine in bytes, 0 where the system does not tell.
-func memory() (total, free int64) {
-	f, err := os.Open("/proc/meminfo")
-	if err != nil {
-		return 0, 0
-	}
-	defer f.Close()
-	for lines := bufio.NewScanner(f); lines.Scan(); {
-		var kb int64
-		if n, _ := fmt.Sscanf(lines.Text(), "MemTotal: %d kB", &kb); n == 1 {
-			total = kb << 10
-		}
-		if n, _ := fmt.Sscanf(lines.Text(), "MemAvailable: %d kB", &kb); n == 1 {
-			free = kb << 10
-		}
-	}
-	return total, free
 }

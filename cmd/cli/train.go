@@ -148,7 +148,10 @@ func (p *program) printRun(r *train.Result) {
 		fmt.Fprintf(p.stdout, "test    %s\n", scoreLong(r.Test))
 		fmt.Fprintf(p.stdout, "train   %s\n", scoreLong(r.Train.Score))
 	}
-	fmt.Fprintf(p.stdout, "spent   %d steps in %.3g s, %.3g evaluations a step, %s of memory", r.Train.Steps, r.WallS, float64(r.EvalsPerStep), compare.Bytes(int64(r.PeakBytes)))
+	fmt.Fprintf(p.stdout, "spent   %d steps in %.3g s, %s of memory", r.Train.Steps, r.WallS, compare.Bytes(int64(r.PeakBytes)))
+	if r.Train.Steps > 0 {
+		fmt.Fprintf(p.stdout, ", %.3g evaluations a step and sample", float64(r.EvalsPerStep))
+	}
 	if r.Train.Unconverged > 0 {
 		fmt.Fprintf(p.stdout, "; solves of %d of %d samples did not converge", r.Train.Unconverged, r.Train.Samples)
 	}
