@@ -1,0 +1,141 @@
+package stability
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"math/cmplx"
+	"slices"
+
+	"attractor/deq"
+
+	"gonum.org/v1/gonum/mat"
+)
+
+// MaxDense is the largest number of units for which a Jacobian is decomposed.
+const MaxDense = 1024
+
+// Jacobian assembles J [units, units] at z* of one sample from its products with the unit
+// vectors, as many at a time as the layer's batch holds.
+func Jacobian[T deq.Float](ctx context.Context, e *deq.Equilibrium[T], sample int) (*mat.Dense, error) {
+	l := e.Layer()
+	n := l.Units
+	if sample < 0 || sample >= e.Rows {
+		panic(fmt.Sprintf("stability: sample %d of %d", sample, e.Rows))
+	}
+	rows := min(n, l.Batch())
+	x := slices.Repeat(e.X[sample*l.Inputs:(sample+1)*l.Inputs], rows)
+	z := slices.Repeat(e.Z[sample*n:(sample+1)*n], rows)
+	same, err := l.At(x, z)
+	if err != nil {
+		return nil, err
+	}
+	j := mat.NewDense(n, n, nil)
+	v, jv := make([]T, rows*n), make([]T, rows*n)
+	for first := 0; first < n; first += rows {
+		if err := ctx.Err(); err != nil {
+			return nil, fmt.Errorf("stability: Jacobian: %w", err)
+		}
+		columns := min(rows, n-first)
+		clear(v)
+		for i := range columns {
+			v[i*n+first+i] = 1
+		}
+		if err := same.JVP(v, jv); err != nil {
+			return nil, err
+		}
+		for i := range columns {
+			for k, y := range jv[i*n : (i+1)*n] {
+				if f := float64(y); math.IsNaN(f) || math.IsInf(f, 0) {
+					return nil, fmt.Errorf("stability: sample %d: ∂f[%d]/∂z[%d] is %v", sample, k, first+i, y)
+				}
+				j.Set(k, first+i, float64(y))
+			}
+		}
+	}
+	return j, nil
+}
+
+// dense is Jacobian for what decomposes it.
+func dense[T deq.Float](ctx context.Context, e *deq.Equilibrium[T], sample int) (*mat.Dense, error) {
+	if n := e.Layer().Units; n > MaxDense {
+		return nil, fmt.Errorf("stability: %d units: a Jacobian of at most %d is decomposed; see Leading and Norm", n, MaxDense)
+	}
+	return Jacobian(ctx, e, sample)
+}
+
+// Spectrum returns all eigenvalues of J of one sample, those of largest modulus first. It
+// takes some 10·units³ operations.
+func Spectrum[T deq.Float](ctx context.Context, e *deq.Equilibrium[T], sample int) ([]complex128, error) {
+	j, err := dense(ctx, e, sample)
+	if err != nil {
+		return nil, err
+	}
+	var eigen mat.Eigen
+	if !eigen.Factorize(j, mat.EigenNone) {
+		return nil, fmt.Errorf("stability: sample %d: the eigenvalues did not converge", sample)
+	}
+	values := eigen.Values(nil)
+	sortByModulus(values)
+	return values, nil
+}
+
+// SingularValues returns all singular values of J of one sample, the largest first, which is
+// ‖J‖₂.
+func SingularValues[T deq.Float](ctx context.Context, e *deq.Equilibrium[T], sample int) ([]float64, error) {
+	j, err := dense(ctx, e, sample)
+	if err != nil {
+		return nil, err
+	}
+	var svd mat.SVD
+	if !svd.Factorize(j, mat.SVDNone) {
+		return nil, fmt.Errorf("stability: sample %d: the singular values did not converge", sample)
+	}
+	return svd.Values(nil), nil
+}
+
+// SpectralRadius returns the spectral radius of J of every sample: from the full spectrum for
+// small layers, else by Leading, where that does not converge from the full spectrum after
+// all, and beyond MaxDense units by the growth over 2000 steps.
+func SpectralRadius[T deq.Float](ctx context.Context, e *deq.Equilibrium[T]) ([]float64, error) {
+	const small = 200
+	radius := make([]float64, e.Rows)
+	full := func(b int) error {
+		values, err := Spectrum(ctx, e, b)
+		if err == nil {
+			radius[b] = cmplx.Abs(values[0])
+		}
+		return err
+	}
+	if e.Layer().Units <= small {
+		for b := range radius {
+			if err := full(b); err != nil {
+				return nil, err
+			}
+		}
+		return radius, nil
+	}
+	leading, err := Leading(ctx, e, Arnoldi{K: 2, Basis: 40})
+	if err != nil {
+		return nil, err
+	}
+	var rates []float64
+	for b, l := range leading {
+		switch {
+		case l.Converged:
+			radius[b] = cmplx.Abs(l.Values[0])
+		case e.Layer().Units <= MaxDense:
+			if err := full(b); err != nil {
+				return nil, err
+			}
+		default:
+			if rates == nil {
+				if rates, err = Radius(e, 2000, 0); err != nil {
+					return nil, err
+				}
+			}
+			radius[b] = rates[b]
+		}
+	}
+	return radius, nil
+}
