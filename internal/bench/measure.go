@@ -61,9 +61,11 @@ func Run(ctx context.Context, cases []Case, o Options, report func(Result)) ([]R
 	return all, nil
 }
 
-// contestant is one way to do the work of a case.
-type contestant struct {
-	times func(n int) (us float64, err error) // runs it n times and returns the time of one
+// Contestant is one way to do a piece of work.
+type Contestant struct {
+	// Times does it n times and returns the time of one in microseconds.
+	Times func(n int) (us float64, err error)
+
 	n     int
 	us    []float64
 	spent time.Duration
@@ -73,8 +75,9 @@ type contestant struct {
 // scheduler's slices, so that most samples see no other process.
 const sample = 500 * time.Microsecond
 
-func timed(run func() error) func(n int) (float64, error) {
-	return func(n int) (float64, error) {
+// Timed is a contestant that runs a function.
+func Timed(run func() error) *Contestant {
+	return &Contestant{Times: func(n int) (float64, error) {
 		began := time.Now()
 		for range n {
 			if err := run(); err != nil {
@@ -82,35 +85,12 @@ func timed(run func() error) func(n int) (float64, error) {
 			}
 		}
 		return float64(time.Since(began).Nanoseconds()) / 1e3 / float64(n), nil
-	}
+	}}
 }
 
-// settle warms the contestant up and chooses how often it runs at a time.
-func (c *contestant) settle() error {
-	for n := 1; ; n *= 2 {
-		us, err := c.times(n)
-		if err != nil {
-			return err
-		}
-		if total := us * float64(n); total >= float64(sample.Microseconds())/4 || n >= 1<<20 {
-			c.n = max(1, int(float64(sample.Microseconds())/us))
-			return nil
-		}
-	}
-}
-
-func (c *contestant) sample() error {
-	began := time.Now()
-	us, err := c.times(c.n)
-	c.us = append(c.us, us)
-	c.spent += time.Since(began)
-	return err
-}
-
-// Medians lets the contestants run in turns for a time, each at least three times, and returns the
-// median of each in microseconds. A slow one does not hold the others up: it leaves off
-// after its share.
-func medians(ctx context.Context, budget time.Duration, all []*contestant) error {
+// Race lets contestants run in turns for a time, each at least three times. A slow
+// one does not hold the others up: it leaves off after its share.
+func Race(ctx context.Context, budget time.Duration, all ...*Contestant) error {
 	const least = 3
 	for _, c := range all {
 		if err := c.settle(); err != nil {
@@ -136,13 +116,41 @@ func medians(ctx context.Context, budget time.Duration, all []*contestant) error
 	return nil
 }
 
-func (c *contestant) median() *float64 {
+// settle warms the contestant up and chooses how often it runs at a time.
+func (c *Contestant) settle() error {
+	for n := 1; ; n *= 2 {
+		us, err := c.Times(n)
+		if err != nil {
+			return err
+		}
+		if total := us * float64(n); total >= float64(sample.Microseconds())/4 || n >= 1<<20 {
+			c.n = max(1, int(float64(sample.Microseconds())/us))
+			return nil
+		}
+	}
+}
+
+func (c *Contestant) sample() error {
+	began := time.Now()
+	us, err := c.Times(c.n)
+	c.us = append(c.us, us)
+	c.spent += time.Since(began)
+	return err
+}
+
+// Median is that of the times of one piece of work, in microseconds.
+func (c *Contestant) Median() float64 {
+	us := slices.Sorted(slices.Values(c.us))
+	n := len(us)
+	return (us[(n-1)/2] + us[n/2]) / 2
+}
+
+// median is Median, or nil for nobody.
+func (c *Contestant) median() *float64 {
 	if c == nil {
 		return nil
 	}
-	slices.Sort(c.us)
-	n := len(c.us)
-	m := (c.us[(n-1)/2] + c.us[n/2]) / 2
+	m := c.Median()
 	return &m
 }
 
@@ -154,17 +162,17 @@ func measure(ctx context.Context, c Case, o Options) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	var all []*contestant
-	enter := func(run func() error) *contestant {
+	var all []*Contestant
+	enter := func(run func() error) *Contestant {
 		if run == nil {
 			return nil
 		}
-		c := &contestant{times: timed(run)}
+		c := Timed(run)
 		all = append(all, c)
 		return c
 	}
 	ours, gemm, one := enter(w.ours), enter(w.gemm), enter(w.oneCore)
-	var tape, blas *contestant
+	var tape, blas *Contestant
 	if w.tape != nil && !o.NoTape {
 		run, _, err := w.tape()
 		if err != nil {
@@ -173,10 +181,10 @@ func measure(ctx context.Context, c Case, o Options) (Result, error) {
 		tape = enter(run)
 	}
 	if w.m > 0 && o.OpenBLAS != nil {
-		blas = &contestant{times: func(n int) (float64, error) { return o.OpenBLAS(w.m, w.n, w.k, n) }}
+		blas = &Contestant{Times: func(n int) (float64, error) { return o.OpenBLAS(w.m, w.n, w.k, n) }}
 		all = append(all, blas)
 	}
-	if err := medians(ctx, o.Budget, all); err != nil {
+	if err := Race(ctx, o.Budget, all...); err != nil {
 		return Result{}, err
 	}
 	r := Result{Name: c.Name, Ours: *ours.median(), Gemm: gemm.median(), Tape: tape.median(), OneCore: one.median(), OpenBLAS: blas.median(), Evals: w.evaluations}

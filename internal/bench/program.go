@@ -15,7 +15,7 @@ import (
 )
 
 // rate is the cell of most cases, tanh(zWᵀ + xUᵀ + b).
-func rate(units int) models.Rate { return models.Rate{N: units, Gain: 0.9, InputGain: 1} }
+func rate(units int) models.Rate { return models.Rate{N: units, Gain: 0.9, InputGain: 0.5} }
 
 // normal returns n draws from N(0, 1), the same for the same name.
 func normal(name string, n int) []float32 {

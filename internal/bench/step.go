@@ -72,8 +72,6 @@ func NewStep(s Shape, solver string, c deq.Config) (*Step, error) {
 		X: normal("x", s.Batch*inputs), Target: normal("target", s.Batch*outputs),
 		with: deq.Solver[float32]{Method: m, Settings: solvers.Settings{RTol: RTol}},
 	}
-	copy(layer.Params.Data("b"), normal("b", s.Units))
-	layer.Updated()
 	var adam []optim.Param
 	for i, p := range layer.Params {
 		adam = append(adam, optim.Param{Name: p.Name, N: len(p.Data)})
