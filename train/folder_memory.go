@@ -7,14 +7,15 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"unsafe"
 
 	"attractor/deq"
 	"attractor/models"
 )
 
 // checkMemory refuses a model whose parameters, with their gradients and the two moments of
-// an optimiser, do not fit in the free memory, in numbers of size bytes.
-func checkMemory(params []models.Param, size int) error {
+// an optimiser, do not fit in the free memory.
+func checkMemory[T deq.Float](params []models.Param) error {
 	numbers := 0.0
 	for _, p := range params {
 		n := 1.0
@@ -23,7 +24,7 @@ func checkMemory(params []models.Param, size int) error {
 		}
 		numbers += n
 	}
-	need, free := 4*numbers*size, float64(FreeMemory())
+	need, free := 4*numbers*float64(unsafe.Sizeof(T(0))), float64(FreeMemory())
 	if free > 0 && need > free || need > math.MaxInt64 {
 		return fmt.Errorf("needs at least %s of memory for %.3g parameters, of which %s are free: use fewer units", gibibytes(need), numbers, gibibytes(free))
 	}

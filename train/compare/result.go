@@ -55,14 +55,16 @@ type Row struct {
 	Control       bool      `json:"control"` // not a learning rule but a yardstick (untrained, readout-only)
 	Seeds         []uint64  `json:"seeds"`
 	LearningRate  float64   `json:"learning_rate"`
-	TestAccuracy  Interval  `json:"test_accuracy"`   // within [0, 1]
-	TestLoss      Interval  `json:"test_loss"`       //
-	CosineToExact *Interval `json:"cosine_to_exact"` // nil when not measured
-	WallS         float64   `json:"wall_s"`          // mean seconds per trial
-	Evals         float64   `json:"evals"`           // mean evaluations of cell and adjoint product per step per sample
-	PeakBytes     int64     `json:"peak_bytes"`      // largest over the trials
-	Diverged      int       `json:"diverged"`        // number of trials that diverged
-	Fails         string    `json:"fails"`           // why the rule counts as failed here, or ""
+	TestAccuracy  Interval  `json:"test_accuracy"` // within [0, 1]
+	MeanTestLoss  float64   `json:"test_loss"`
+	TestLoss      Interval  `json:"test_loss_interval"`
+	MeanCosine    float64   `json:"cosine_to_exact"`          // NaN when not measured
+	CosineToExact *Interval `json:"cosine_to_exact_interval"` // nil when not measured
+	WallS         float64   `json:"wall_s"`                   // mean seconds per trial
+	Evals         float64   `json:"evals"`                    // mean evaluations of cell and adjoint product per step per sample
+	PeakBytes     int64     `json:"peak_bytes"`               // largest over the trials
+	Diverged      int       `json:"diverged"`                 // number of trials that diverged
+	Fails         string    `json:"fails"`                    // why the rule counts as failed here, or ""
 	Trials        []Trial   `json:"trials"`
 }
 
@@ -227,10 +229,11 @@ func (r *Row) summarise() {
 	}
 	r.TestAccuracy = MeanInterval(accuracy).Clip(0, 1)
 	r.TestLoss = MeanInterval(loss)
+	r.MeanTestLoss, r.MeanCosine = r.TestLoss.Mean, math.NaN()
 	r.WallS = MeanInterval(wall).Mean
 	r.Evals = MeanInterval(evals).Mean
 	if c := MeanInterval(cosine).Clip(-1, 1); !math.IsNaN(c.Mean) {
-		r.CosineToExact = &c
+		r.CosineToExact, r.MeanCosine = &c, c.Mean
 	}
 }
 
