@@ -26,4 +26,26 @@ Parameters: W [units, units], U [units, inputs], b [units], Wo [outputs, units],
 }`},
 		Value: Rate{},
 	},
+	Entry{
+		Name: "gru",
+		Doc: `gated recurrent unit as an equilibrium cell, z ← (1−u)⊙z + u⊙n
+
+u = σ(zWuᵀ + xUuᵀ + bu), r = σ(zWrᵀ + xUrᵀ + br), n = tanh((r⊙z)Wnᵀ + xUnᵀ + bn).
+State z [batch, units], input x [batch, inputs], linear readout y = z·Woᵀ + bo. The fixed
+points are those of the candidate n; the update gate u is a leak that each unit sets itself.
+Rules that need a cell with a single activation cannot train it.
+Parameters: Wu, Wr, Wn [units, units], Uu, Ur, Un [units, inputs], bu, br, bn [units],
+Wo [outputs, units], bo [outputs].`,
+		Refs: []string{`@inproceedings{cho2014learning,
+  title     = {Learning Phrase Representations using {RNN} Encoder--Decoder for Statistical Machine Translation},
+  author    = {Cho, Kyunghyun and van Merri{\"e}nboer, Bart and Gulcehre, Caglar and Bahdanau, Dzmitry and Bougares, Fethi and Schwenk, Holger and Bengio, Yoshua},
+  booktitle = {Proceedings of EMNLP},
+  pages     = {1724--1734},
+  year      = {2014},
+  doi       = {10.3115/v1/D14-1179},
+  eprint    = {1406.1078},
+  archiveprefix = {arXiv}
+}`},
+		Value: GRU{},
+	},
 )

@@ -87,6 +87,16 @@ type Zeros struct{}
 // Draw implements Init.
 func (Zeros) Draw(_ *rand.Rand, _ []int, dst []float64) { clear(dst) }
 
+// Constant is the same initial value for every entry.
+type Constant struct{ Value float64 }
+
+// Draw implements Init.
+func (i Constant) Draw(_ *rand.Rand, _ []int, dst []float64) {
+	for k := range dst {
+		dst[k] = i.Value
+	}
+}
+
 // Normal draws every entry from N(0, Gain²/columns): the circular law then puts the
 // eigenvalues of a square matrix in the disc of radius Gain.
 type Normal struct{ Gain float64 }

@@ -1,6 +1,7 @@
 package models_test
 
 import (
+	"maps"
 	"math"
 	"strings"
 	"testing"
@@ -29,6 +30,34 @@ func TestRateOptions(t *testing.T) {
 		if bad.Validate() == nil {
 			t.Errorf("%+v is accepted", bad)
 		}
+	}
+}
+
+func TestGRUOptions(t *testing.T) {
+	modeltest.Test(t, models.GRU{N: 7, Gain: 2, GateGain: 1, UpdateBias: -1})
+	for _, bad := range []models.GRU{{N: -1}, {Gain: -1}, {GateGain: math.NaN()}, {InputGain: -2}, {UpdateBias: math.Inf(1)}} {
+		if bad.Validate() == nil {
+			t.Errorf("%+v is accepted", bad)
+		}
+	}
+}
+
+// The recurrent product of the candidate acts on the gated state, the others on the state.
+func TestGRUSynapses(t *testing.T) {
+	m := models.GRU{N: 3}
+	s := models.NewScope(tensor.Float64, m.Params(2, 1))
+	z := s.Variable("z", 4, 3)
+	m.Cell(s, z, s.Variable("x", 4, 2))
+	if err := s.Err(); err != nil {
+		t.Fatal(err)
+	}
+	on := map[string]bool{} // whether the synapse is on z itself
+	for _, syn := range s.Synapses() {
+		on[syn.Param] = syn.Pre == z
+	}
+	want := map[string]bool{"Wu": true, "Wr": true, "Wn": false, "Uu": false, "Ur": false, "Un": false}
+	if !maps.Equal(on, want) || len(s.Units()) != 3 {
+		t.Errorf("synapses %v, %d units", on, len(s.Units()))
 	}
 }
 
