@@ -67,6 +67,10 @@ type Settings struct {
 	NonFinite   string  `default:"stop" doc:"at a NaN or infinity in loss or gradient: stop, skip the update, or skip it and halve the learning rate" choices:"stop,skip,halve"`
 	Unconverged string  `default:"continue" doc:"when samples do not converge: go on with their best iterates and count them, or stop" choices:"continue,stop"`
 	Holdout     bool    `doc:"train on four fifths of the training data and test on the rest; the test data stays untouched"`
+
+	Stability      string  `default:"off" doc:"what to do about the spectral radius of the Jacobian: record it, warn when it passes stability_bound, or then shrink the recurrent weights by bound/radius, which brings it back to first order" choices:"off,record,warn,shrink"`
+	StabilityBound float64 `default:"0.99" doc:"largest spectral radius, for stability warn and shrink"`
+	StabilityEvery int     `default:"10" doc:"steps between two looks at the spectral radius, of 60 products with the Jacobian each"`
 }
 
 // Validate reports settings outside their range.
@@ -80,6 +84,10 @@ func (s Settings) Validate() error {
 		return fmt.Errorf("clip: expected a positive bound, found %g", s.Clip)
 	case s.Shard < 0 || s.Workers < 0 || s.Warmup < 0:
 		return fmt.Errorf("shard, workers and warmup: expected at least 0, found %d, %d and %d", s.Shard, s.Workers, s.Warmup)
+	case !(s.StabilityBound >= 0):
+		return fmt.Errorf("stability_bound: expected a positive number, found %g", s.StabilityBound)
+	case s.StabilityEvery < 0:
+		return fmt.Errorf("stability_every: expected at least 1, found %d", s.StabilityEvery)
 	}
 	return nil
 }

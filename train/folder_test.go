@@ -92,6 +92,7 @@ var resumed = []struct {
 	{"reparam-gradient/adamw", []string{"rule=reparam-gradient", "optimizer=adamw", "train.clip=0.1"}},
 	{"eqprop/adam, recurrent", []string{"rule=eqprop", "train.trained=recurrent", "train.schedule=linear"}},
 	{"skipped steps", []string{"train.non_finite=halve", "optimizer={name: sgd, lr: 1e39}", "model.activation=linear", "train.unconverged=continue"}},
+	{"shrunk", []string{"model.gain=1.6", "train.stability=shrink", "train.stability_every=2"}},
 	{"regression", []string{"task={name: linear, train: 64, test: 32}", "rule=implicit", "train.holdout=true", "train.batch=13"}},
 }
 

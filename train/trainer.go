@@ -92,6 +92,8 @@ type StepRecord struct {
 	Residual Number  `json:"residual"`      // largest of the batch after the forward solve
 	Failed   int     `json:"failed"`        // samples of which a solve did not converge
 	Skipped  string  `json:"skipped,omitempty"`
+	Radius   *Number `json:"spectral_radius,omitempty"` // largest of the batch, where Settings.Stability wants it
+	Unstable string  `json:"unstable,omitempty"`        // that the radius passes the bound
 }
 
 // EpochRecord is the line of metrics.jsonl at the end of an epoch.
@@ -262,6 +264,9 @@ func (t *Trainer[T]) step(ctx context.Context, observers ...Observer[T]) (StepRe
 	rows := float64(len(batch.Rows))
 	s.Record.Step, s.Record.Epoch = t.Step+1, epoch+1
 	s.Record.Cell, s.Record.Adjoint = float64(spent.Cell)/rows, float64(spent.Adjoint+spent.Tangent)/rows
+	if err := t.measureStability(&s); err != nil {
+		return StepRecord{}, err
+	}
 	for _, o := range observers {
 		if err := o.Observe(ctx, s); err != nil {
 			return StepRecord{}, err
@@ -271,6 +276,7 @@ func (t *Trainer[T]) step(ctx context.Context, observers ...Observer[T]) (StepRe
 	if err := t.update(&s); err != nil {
 		return s.Record, err
 	}
+	t.shrink(s.Record)
 	t.Wall += wall + time.Since(start)
 	t.Counts.Cell += spent.Cell
 	t.Counts.Adjoint += spent.Adjoint

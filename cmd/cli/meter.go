@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -49,6 +50,15 @@ func (m *meter) say(msg string, attrs ...any) {
 	if m.bar == nil {
 		m.p.log.Info(msg, attrs...)
 	}
+}
+
+// warn shows a warning, above the bar or in the log.
+func (m *meter) warn(msg string) {
+	if m.bar == nil {
+		m.p.log.Warn(msg)
+		return
+	}
+	fmt.Fprintf(m.bars, "warning: %s\n", msg)
 }
 
 // note shows a short text beside the bar.

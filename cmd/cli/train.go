@@ -109,8 +109,15 @@ func trainOne[T deq.Float](ctx context.Context, p *program, f trainFlags, c trai
 		p.log.Warn(w)
 	}
 	var m *meter
+	unstable := false // at the last look
 	notify := func(s train.StepRecord, e *train.EpochRecord) {
 		m.at(s.Step, run.Steps())
+		if s.Radius != nil {
+			if s.Unstable != "" && !unstable {
+				m.warn(s.Unstable)
+			}
+			unstable = s.Unstable != ""
+		}
 		if e == nil {
 			return
 		}
