@@ -17,8 +17,9 @@ type Equilibrium[T Float] struct {
 	Z      []T             // states [rows, units]: the best iterates where a sample has not converged
 	Report *solvers.Report // of the forward solve
 
-	layer *Layer[T]
-	id    uint64
+	layer   *Layer[T]
+	id      uint64
+	forward Solver[T] // that found it
 }
 
 // Solve finds the fixed points for the inputs x [rows, Inputs], from the states z0 [rows,
@@ -28,10 +29,15 @@ func (l *Layer[T]) Solve(ctx context.Context, x, z0 []T, with Solver[T]) (*Equil
 	if err != nil {
 		return nil, err
 	}
-	e := &Equilibrium[T]{layer: l, Rows: rows, X: append([]T(nil), x...), Z: make([]T, rows*l.Units)}
+	e := &Equilibrium[T]{layer: l, Rows: rows, X: append([]T(nil), x...), Z: make([]T, rows*l.Units), forward: with}
 	copy(e.Z, z0)
 	e.Report, err = e.relax(ctx, e.Z, with, nil)
 	e.id = l.points.Add(1)
+	for _, s := range l.shards {
+		if s.solvers[with] != nil {
+			s.solved[with] = e.id
+		}
+	}
 	return e, err
 }
 
@@ -122,6 +128,7 @@ func (e *Equilibrium[T]) solve(ctx context.Context, z []T, with Solver[T], probl
 		if err != nil {
 			return err
 		}
+		delete(s.solved, with)
 		rep, err := v.Solve(ctx, problem(s, n), e.states(s, n, z))
 		if rep != nil {
 			reports[s.index()] = rep.Clone()

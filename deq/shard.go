@@ -17,8 +17,9 @@ type shard[T Float] struct {
 	capacity int // samples at most
 	units    [functions]*unit[T]
 	solvers  map[Solver[T]]*solvers.Solver[T]
-	indices  []int // 0, 1, …
-	batch    []int // scratch: indices in the batch
+	solved   map[Solver[T]]uint64 // the equilibrium that a solver has found last, if it has since solved nothing else
+	indices  []int                // 0, 1, …
+	batch    []int                // scratch: indices in the batch
 }
 
 // unit is a compiled function with what it was last prepared for.
@@ -212,7 +213,7 @@ func (s *shard[T]) solver(with Solver[T]) (*solvers.Solver[T], error) {
 		return nil, err
 	}
 	if s.solvers == nil {
-		s.solvers = make(map[Solver[T]]*solvers.Solver[T])
+		s.solvers, s.solved = make(map[Solver[T]]*solvers.Solver[T]), make(map[Solver[T]]uint64)
 	}
 	s.solvers[with] = v
 	return v, nil

@@ -120,6 +120,23 @@ func Default[T deq.Float](p Parts[T]) Config[T] {
 	return c
 }
 
+// Suited returns the configuration with a forward solver that its rule can work with: its
+// own, or the first of the catalogue if the rule refuses that. It is for those who choose
+// a rule by name alone.
+func (c Config[T]) Suited(p Parts[T]) Config[T] {
+	rule, picky := c.Rule.Value.(rules.ForwardChecker[T])
+	if !picky || rule.CheckForward(deq.Solver[T]{Method: c.Solver.Value, Settings: c.Forward}) == nil {
+		return c
+	}
+	for _, e := range p.Solvers.Entries() {
+		if rule.CheckForward(deq.Solver[T]{Method: e.Value, Settings: c.Forward}) == nil {
+			c.Solver = config.Chosen[solvers.Method[T]]{Name: e.Name, Value: e.Value}
+			return c
+		}
+	}
+	return c
+}
+
 // first chooses the part with that name, or the catalogue's first if it has none such.
 func first[T any](dst *config.Chosen[T], c *catalog.Catalog[T], name string) {
 	e, err := c.Lookup(name)

@@ -23,7 +23,7 @@ func TestGradCheck(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				rep, err := train.GradCheck(context.Background(), c, parts)
+				rep, err := train.GradCheck(context.Background(), c.Suited(parts), parts)
 				if err != nil {
 					t.Fatal(err)
 				}

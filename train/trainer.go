@@ -91,6 +91,7 @@ type StepRecord struct {
 	Adjoint  float64 `json:"adjoint_evals"` // per sample: Jᵀu, Jv and products with W alone
 	Residual Number  `json:"residual"`      // largest of the batch after the forward solve
 	Failed   int     `json:"failed"`        // samples of which a solve did not converge
+	Drift    Number  `json:"drift,omitempty"` // largest of the batch, where a relaxation was run backwards
 	Skipped  string  `json:"skipped,omitempty"`
 	Radius   *Number `json:"spectral_radius,omitempty"` // largest of the batch, where Settings.Stability wants it
 	Unstable string  `json:"unstable,omitempty"`        // that the radius passes the bound
@@ -176,6 +177,11 @@ func NewOn[T deq.Float](c Config[T], p Parts[T], data *tasks.Dataset) (*Trainer[
 	}
 	if err := t.rule.Check(t.Layer); err != nil {
 		return nil, fmt.Errorf("train: rule %q cannot train model %q: %w", c.Rule.Name, c.Model.Name, err)
+	}
+	if rule, ok := t.rule.(rules.ForwardChecker[T]); ok {
+		if err := rule.CheckForward(t.forward); err != nil {
+			return nil, fmt.Errorf("train: rule %q with solver %q: %w", c.Rule.Name, c.Solver.Name, err)
+		}
 	}
 	for _, s := range []struct {
 		section, method string
@@ -345,7 +351,7 @@ func (t *Trainer[T]) gradients(ctx context.Context, batch *tasks.Batch[T]) (Step
 			s.Record.Residual = max(s.Record.Residual, Number(r))
 		}
 	case rules.TemporalRule[T]:
-		tr, err := t.Layer.Relax(ctx, batch.X, nil, rule.Horizon())
+		tr, err := rules.Relax(ctx, rule, t.Layer, batch.X)
 		if err != nil {
 			return s, t.stepError(err)
 		}
@@ -369,11 +375,12 @@ func (t *Trainer[T]) gradients(ctx context.Context, batch *tasks.Batch[T]) (Step
 		s.Record.Accuracy = Number(losses.Accuracy(s.Output.Y, t.Layer.Outputs, batch.Labels))
 	}
 	s.Record.Failed = report.Failed()
+	for _, d := range report.Drift {
+		s.Record.Drift = max(s.Record.Drift, Number(d))
+	}
 	if s.Record.Failed > 0 && t.settings.Unconverged == "stop" {
-		for _, r := range report.Solves {
-			if err := r.Err(); err != nil {
-				return s, t.stepError(err)
-			}
+		if err := report.Err(); err != nil {
+			return s, t.stepError(err)
 		}
 	}
 	return s, nil
@@ -439,7 +446,7 @@ func (t *Trainer[T]) update(s *Step[T]) error {
 // the solver's report, or the last state of a relaxation.
 func (t *Trainer[T]) settle(ctx context.Context, batch *tasks.Batch[T]) ([]T, *solvers.Report, error) {
 	if rule, ok := t.rule.(rules.TemporalRule[T]); ok {
-		tr, err := t.Layer.Relax(ctx, batch.X, nil, rule.Horizon())
+		tr, err := rules.Relax(ctx, rule, t.Layer, batch.X)
 		if err != nil {
 			return nil, nil, err
 		}

@@ -362,6 +362,7 @@ func trainable[T deq.Float](c train.Config[T], parts train.Parts[T], names []str
 		own := c
 		if name != c.Rule.Name {
 			own.Rule = config.Chosen[rules.Rule[T]]{Name: e.Name, Value: e.Value}
+			own = own.Suited(parts)
 		}
 		if _, err := train.NewOn(own, parts, data); err != nil {
 			return errors.Join(append(errs, err)...)

@@ -285,6 +285,7 @@ func configure[T deq.Float](j job, base train.Config[T], parts train.Parts[T], p
 			return c, 0, fmt.Errorf("compare: %w", err)
 		}
 		c.Rule = config.Chosen[rules.Rule[T]]{Name: e.Name, Value: e.Value}
+		c = c.Suited(parts)
 	}
 	lr := plan.LR
 	if lr == 0 {

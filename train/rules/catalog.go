@@ -62,6 +62,85 @@ of many steps. Stores every state: memory grows with the steps.`,
   year    = {1990},
   doi     = {10.1109/5.58337}
 }`}},
+		Entry[T]{Name: "neumann", Value: Neumann[T]{}, Doc: `the first terms of the adjoint's Neumann series
+
+Returns uᵀ∂f/∂θ with u = Σ_{i<k} (Jᵀ)ⁱ ∂L/∂z*, at k − 1 products with Jᵀ. One term is jfb; many
+tend to the exact gradient where the spectral radius of J is below 1.`,
+			Refs: []string{`@inproceedings{geng2021attention,
+  title     = {Is Attention Better Than Matrix Decomposition?},
+  author    = {Geng, Zhengyang and Guo, Meng-Hao and Chen, Hongxu and Li, Xia and Wei, Ke and Lin, Zhouchen},
+  booktitle = {International Conference on Learning Representations},
+  year      = {2021},
+  eprint    = {2109.04553},
+  archiveprefix = {arXiv}
+}`, `@inproceedings{lorraine2020optimizing,
+  title     = {Optimizing Millions of Hyperparameters by Implicit Differentiation},
+  author    = {Lorraine, Jonathan and Vicol, Paul and Duvenaud, David},
+  booktitle = {International Conference on Artificial Intelligence and Statistics},
+  year      = {2020},
+  eprint    = {1911.02590},
+  archiveprefix = {arXiv}
+}`}},
+		Entry[T]{Name: "phantom", Value: Phantom[T]{}, Doc: `phantom gradient: a few damped steps from z*, differentiated
+
+Returns uᵀ∂f/∂θ with u = τΣ_{i<k} (τJᵀ + (1−τ)I)ⁱ ∂L/∂z*, which is the derivative of k steps
+z ← (1−τ)z + τf(z, x) from z*. Damping tames eigenvalues of J that the Neumann series cannot.
+k − 1 products with Jᵀ.`,
+			Refs: []string{`@inproceedings{geng2021training,
+  title     = {On Training Implicit Models},
+  author    = {Geng, Zhengyang and Zhang, Xin-Yu and Bai, Shaojie and Wang, Yisen and Lin, Zhouchen},
+  booktitle = {Advances in Neural Information Processing Systems},
+  volume    = {34},
+  year      = {2021},
+  eprint    = {2111.05177},
+  archiveprefix = {arXiv}
+}`}},
+		Entry[T]{Name: "shine", Value: Shine[T]{}, Doc: `the forward solver's inverse of the Jacobian, shared with the adjoint
+
+Takes u = −Hᵀ∂L/∂z* with the low-rank H ≈ (J − I)⁻¹ of Broyden's method and returns uᵀ∂f/∂θ: no
+product with Jᵀ at all. Samples whose u is much longer than ∂L/∂z* fall back to ∂L/∂z*;
+refine: k goes on with k products from u. Needs solver: broyden or broyden-bad.`,
+			Refs: []string{`@inproceedings{ramzi2022shine,
+  title     = {{SHINE}: {SH}aring the {IN}verse Estimate from the forward pass for bi-level optimization and implicit models},
+  author    = {Ramzi, Zaccharie and Mannel, Florian and Bai, Shaojie and Starck, Jean-Luc and Ciuciu, Philippe and Moreau, Thomas},
+  booktitle = {International Conference on Learning Representations},
+  year      = {2022},
+  eprint    = {2106.00553},
+  archiveprefix = {arXiv}
+}`}},
+		Entry[T]{Name: "unrolled", Value: Unrolled[T]{}, Doc: `back-propagation through the Picard iterations, with checkpoints
+
+The gradient of bptt to the last bit in a memory of T/c + c states instead of T: one state in c
+is kept, the others are computed again on the way back, at the price of a second run of the cell.`,
+			Refs: []string{`@misc{chen2016training,
+  title  = {Training Deep Nets with Sublinear Memory Cost},
+  author = {Chen, Tianqi and Xu, Bing and Zhang, Chiyuan and Guestrin, Carlos},
+  year   = {2016},
+  eprint = {1604.06174},
+  archiveprefix = {arXiv}
+}`, `@article{griewank2000revolve,
+  title   = {Algorithm 799: Revolve: An Implementation of Checkpointing for the Reverse or Adjoint Mode of Computational Differentiation},
+  author  = {Griewank, Andreas and Walther, Andrea},
+  journal = {ACM Transactions on Mathematical Software},
+  volume  = {26},
+  number  = {1},
+  pages   = {19--45},
+  year    = {2000},
+  doi     = {10.1145/347837.347846}
+}`}},
+		Entry[T]{Name: "reversible", Value: Reversible[T]{}, Doc: `back-propagation through a relaxation that is run backwards (RevDEQ)
+
+Relaxes two coupled states, y ← (1−β)y + βf(z, x) and z ← (1−β)z + βf(y, x), and recovers them
+from the last ones on the way back: exact for that relaxation, in a memory that does not depend
+on the steps. Rounding grows on the way back; the drift is measured and reported, and a sample
+with more than max_drift counts as failed.`,
+			Refs: []string{`@misc{mccallum2025reversible,
+  title  = {Reversible Deep Equilibrium Models},
+  author = {McCallum, Sam and Arora, Kamran and Foster, James},
+  year   = {2025},
+  eprint = {2509.12917},
+  archiveprefix = {arXiv}
+}`}},
 		Entry[T]{Name: "reparam-gradient", Value: ReparamGradient[T]{}, Doc: `gradient descent in the geometry of the fixed points, without an adjoint solve
 
 For a cell φ(zWᵀ + xUᵀ + b), with G = diag φ′ and v = ∂L/∂z*:

@@ -55,5 +55,5 @@ func (r EqProp[T]) Gradient(ctx context.Context, s Situation[T], g deq.Params[T]
 	for i := range minus {
 		minus[i] = (minus[i] - plus[i]) * scale
 	}
-	return rep, s.VJP(minus, g)
+	return rep, s.pullBack(minus, g)
 }

@@ -21,5 +21,5 @@ func (JFB[T]) Exact() bool { return false }
 
 // Gradient implements EquilibriumRule.
 func (JFB[T]) Gradient(_ context.Context, s Situation[T], g deq.Params[T]) (Report, error) {
-	return Report{}, s.VJP(s.Output.DZ, g)
+	return Report{}, s.pullBack(s.Output.DZ, g)
 }

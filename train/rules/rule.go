@@ -8,6 +8,7 @@ package rules
 
 import (
 	"context"
+	"fmt"
 
 	"attractor/deq"
 	"attractor/solvers"
@@ -39,6 +40,25 @@ type TemporalRule[T deq.Float] interface {
 	Gradient(ctx context.Context, tr *deq.Trajectory[T], o *deq.Output[T], g deq.Params[T]) (Report, error)
 }
 
+// ForwardChecker is a rule that needs something of the forward solver. Like Check it is asked
+// before training starts.
+type ForwardChecker[T deq.Float] interface {
+	CheckForward(forward deq.Solver[T]) error
+}
+
+// Relaxer is a TemporalRule with a relaxation of its own.
+type Relaxer[T deq.Float] interface {
+	Relax(ctx context.Context, l *deq.Layer[T], x []T) (*deq.Trajectory[T], error)
+}
+
+// Relax runs the relaxation that a rule takes its gradient from.
+func Relax[T deq.Float](ctx context.Context, rule TemporalRule[T], l *deq.Layer[T], x []T) (*deq.Trajectory[T], error) {
+	if r, ok := rule.(Relaxer[T]); ok {
+		return r.Relax(ctx, l, x)
+	}
+	return l.Relax(ctx, x, nil, rule.Horizon())
+}
+
 // Situation is what an EquilibriumRule is given.
 type Situation[T deq.Float] struct {
 	*deq.Equilibrium[T]
@@ -46,15 +66,73 @@ type Situation[T deq.Float] struct {
 	Loss     deq.Loss[T]    // for rules that need it at other states
 	Forward  deq.Solver[T]  // for rules that relax the cell again
 	Backward deq.Solver[T]  // for rules that solve the adjoint
+
+	// Guess, if not nil, is an initial guess of the adjoint [rows, units], for rules that are
+	// WarmStarters. Tell, if not nil, is told the u of rules whose gradient is uᵀ ∂f/∂θ.
+	Guess []T
+	Tell  func(u []T)
 }
+
+// pullBack adds uᵀ ∂f/∂θ to g.
+func (s Situation[T]) pullBack(u []T, g deq.Params[T]) error {
+	if s.Tell != nil {
+		s.Tell(u)
+	}
+	return s.VJP(u, g)
+}
+
+// WarmStarter is an EquilibriumRule that starts its adjoint solve from Situation.Guess.
+type WarmStarter interface{ WarmStarts() }
 
 // Report says how the gradient was got.
 type Report struct {
 	Solves []*solvers.Report // of the rule's own solves
 	Bytes  int               // of the rule's own buffers, beyond layer and gradients
+
+	// Drift is how far each sample of a relaxation that was run backwards has missed where it
+	// came from, relative to its last state (nil for other rules); with more than MaxDrift its
+	// gradient is not to be relied on.
+	Drift    []float64
+	MaxDrift float64
 }
 
-// Failed is the number of samples of which some solve did not converge.
+// DriftError says that a relaxation could not be run backwards.
+type DriftError struct {
+	Sample          int // the first of Failed
+	Failed, Batch   int
+	Drift, MaxDrift float64
+}
+
+func (e *DriftError) Error() string {
+	return fmt.Sprintf("rules: %d of %d samples drift on the way back; sample %d misses its start by %.3g of its last state, more than %g: use fewer steps, a smaller beta, or keep a pair every few steps",
+		e.Failed, e.Batch, e.Sample, e.Drift, e.MaxDrift)
+}
+
+// Err returns nil if all solves converged and no sample drifted, and else the first error: a
+// *solvers.ConvergenceError or a *DriftError.
+func (r Report) Err() error {
+	for _, s := range r.Solves {
+		if err := s.Err(); err != nil {
+			return err
+		}
+	}
+	var e *DriftError
+	for b, d := range r.Drift {
+		if d <= r.MaxDrift {
+			continue
+		}
+		if e == nil {
+			e = &DriftError{Sample: b, Batch: len(r.Drift), Drift: d, MaxDrift: r.MaxDrift}
+		}
+		e.Failed++
+	}
+	if e != nil {
+		return e
+	}
+	return nil
+}
+
+// Failed is the number of samples of which some solve did not converge, or that drifted.
 func (r Report) Failed() int {
 	failed := map[int]bool{}
 	for _, s := range r.Solves {
@@ -62,6 +140,11 @@ func (r Report) Failed() int {
 			if status != solvers.Converged {
 				failed[i] = true
 			}
+		}
+	}
+	for b, d := range r.Drift {
+		if !(d <= r.MaxDrift) {
+			failed[b] = true
 		}
 	}
 	return len(failed)

@@ -13,8 +13,13 @@ func TestContract(t *testing.T) {
 	for _, e := range rules.Catalog[float64]().Entries() {
 		t.Run(e.Name, func(t *testing.T) {
 			rule := e.Value
-			if e.Name == "bptt" { // exact in the limit
+			switch e.Name { // those that are exact in the limit
+			case "bptt":
 				rule = rules.BPTT[float64]{Steps: 400}
+			case "unrolled":
+				rule = rules.Unrolled[float64]{Steps: 400}
+			case "reversible":
+				rule = rules.Reversible[float64]{Steps: 100, Every: 8}
 			}
 			ruletest.Test(t, rule)
 		})

@@ -1,0 +1,32 @@
+package deq
+
+import (
+	"errors"
+	"fmt"
+
+	"attractor/solvers"
+)
+
+// ErrNoInverse says that an equilibrium has no inverse of its Jacobian.
+var ErrNoInverse = errors.New("no inverse of the Jacobian")
+
+// ApplyHT writes Hᵀu [rows, Units] to out, where H ≈ (J − I)⁻¹ is what the forward solver has
+// built up for each sample (solvers.Inverse: Broyden's methods). The solver keeps H until it
+// solves again; after that, or when the solver has none, the error wraps ErrNoInverse.
+func (e *Equilibrium[T]) ApplyHT(u, out []T) error {
+	n := e.layer.Units
+	return e.layer.each(e.Rows, func(s *shard[T], rows int) error {
+		if s.solved[e.forward] != e.id {
+			return fmt.Errorf("deq: %w: the forward solver has solved something else since, or nothing", ErrNoInverse)
+		}
+		inverse, ok := s.solvers[e.forward].Stepper().(solvers.Inverse[T])
+		if !ok {
+			return fmt.Errorf("deq: %w: %T does not keep one", ErrNoInverse, e.forward.Method)
+		}
+		in, out := e.states(s, rows, u), e.states(s, rows, out)
+		for b := range rows {
+			inverse.ApplyHT(b, in[b*n:(b+1)*n], out[b*n:(b+1)*n])
+		}
+		return nil
+	})
+}

@@ -1,0 +1,69 @@
+package rules
+
+import (
+	"context"
+	"fmt"
+
+	"attractor/deq"
+	"attractor/internal/options"
+)
+
+// Phantom is the phantom gradient, in its Neumann form: k damped steps from z*,
+//
+//	z_{i+1} = (1−τ) z_i + τ f(z_i, x),   z_0 = z*,
+//
+// are differentiated with J taken at z*, so that
+//
+//	u = τ Σ_{i<k} (τJᵀ + (1−τ)I)ⁱ ∂L/∂z*,   ΔΘ = uᵀ ∂f/∂θ,
+//
+// at k − 1 products with Jᵀ. τ = 1 is Neumann; for k → ∞ it tends to the exact gradient where
+// the spectral radius of τJ + (1−τ)I is below 1, as damping may make it.
+//
+// Z. Geng, X.-Y. Zhang, S. Bai, Y. Wang and Z. Lin, On Training Implicit Models, NeurIPS 2021,
+// arXiv:2111.05177.
+type Phantom[T deq.Float] struct {
+	Steps   int     `default:"5" doc:"damped steps k"`
+	Damping float64 `default:"0.5" doc:"step length τ, 0 < τ ≤ 1"`
+}
+
+// Validate reports options outside their range.
+func (r Phantom[T]) Validate() error {
+	r = options.WithDefaults(r)
+	switch {
+	case r.Steps < 1:
+		return fmt.Errorf("steps: expected at least 1, found %d", r.Steps)
+	case !(r.Damping > 0 && r.Damping <= 1):
+		return fmt.Errorf("damping: expected a step length above 0 and up to 1, found %g", r.Damping)
+	}
+	return nil
+}
+
+// Check implements Rule: every model will do.
+func (r Phantom[T]) Check(*deq.Layer[T]) error { return r.Validate() }
+
+// Exact implements Rule.
+func (Phantom[T]) Exact() bool { return false }
+
+// Gradient implements EquilibriumRule.
+func (r Phantom[T]) Gradient(ctx context.Context, s Situation[T], g deq.Params[T]) (Report, error) {
+	r = options.WithDefaults(r)
+	tau := T(r.Damping)
+	term, ju := make([]T, len(s.Output.DZ)), make([]T, len(s.Output.DZ))
+	for i, v := range s.Output.DZ {
+		term[i] = tau * v
+	}
+	u := append([]T(nil), term...)
+	for i := 1; i < r.Steps; i++ {
+		if err := ctx.Err(); err != nil {
+			return Report{}, fmt.Errorf("rules: phantom: stopped at step %d: %w", i, err)
+		}
+		if err := s.ApplyJT(term, ju); err != nil {
+			return Report{}, err
+		}
+		for k, v := range ju {
+			term[k] = tau*v + (1-tau)*term[k]
+			u[k] += term[k]
+		}
+	}
+	return Report{Bytes: bytesOf(u, term, ju)}, s.pullBack(u, g)
+}

@@ -1,0 +1,68 @@
+package rules
+
+import (
+	"context"
+	"fmt"
+
+	"attractor/deq"
+	"attractor/internal/options"
+)
+
+// Reversible is back-propagation through a relaxation that is run backwards instead of being
+// stored (RevDEQ). From y₀ = z₀ = 0,
+//
+//	y⁺ = (1−β) y + β f(z, x),   z⁺ = (1−β) z + β f(y⁺, x),
+//
+// the last z is read out, and the way back solves these for z and y. It is exact for that
+// relaxation, and for many steps the implicit gradient where they converge. Memory does not
+// depend on the steps.
+//
+// Rounding grows by 1/(1−β) a step or more on the way back, the more the better the relaxation
+// contracts. The states are therefore carried in float64, and the report tells the drift: how
+// far a sample misses the start, which is known. A sample with more than MaxDrift counts as
+// failed. Fewer steps help, or Every > 0: one pair of states in so many is kept.
+//
+// S. McCallum, K. Arora and J. Foster, Reversible Deep Equilibrium Models, 2025,
+// arXiv:2509.12917.
+type Reversible[T deq.Float] struct {
+	Steps    int     `default:"16" doc:"steps T of the relaxation, of two evaluations each"`
+	Beta     float64 `default:"0.5" doc:"step length β, 0 < β < 1"`
+	Every    int     `doc:"steps after which a pair of states is kept, from which the way back begins anew; 0: none is"`
+	MaxDrift float64 `default:"1e-3" doc:"relative drift above which a sample counts as failed"`
+}
+
+// Validate reports options outside their range.
+func (r Reversible[T]) Validate() error {
+	r = options.WithDefaults(r)
+	switch {
+	case r.Steps < 1 || r.Every < 0:
+		return fmt.Errorf("steps and every: expected at least 1 and 0, found %d and %d", r.Steps, r.Every)
+	case !(r.Beta > 0 && r.Beta < 1):
+		return fmt.Errorf("beta: expected a step length between 0 and 1, found %g", r.Beta)
+	case !(r.MaxDrift > 0):
+		return fmt.Errorf("max_drift: expected a positive bound, found %g", r.MaxDrift)
+	}
+	return nil
+}
+
+// Check implements Rule: every model will do.
+func (r Reversible[T]) Check(*deq.Layer[T]) error { return r.Validate() }
+
+// Exact implements Rule.
+func (Reversible[T]) Exact() bool { return true }
+
+// Horizon implements TemporalRule.
+func (r Reversible[T]) Horizon() int { return options.WithDefaults(r).Steps }
+
+// Relax implements Relaxer.
+func (r Reversible[T]) Relax(ctx context.Context, l *deq.Layer[T], x []T) (*deq.Trajectory[T], error) {
+	r = options.WithDefaults(r)
+	return l.RelaxReversibly(ctx, x, nil, r.Steps, r.Beta, r.Every)
+}
+
+// Gradient implements TemporalRule. The trajectory must be one of Relax.
+func (r Reversible[T]) Gradient(ctx context.Context, tr *deq.Trajectory[T], o *deq.Output[T], g deq.Params[T]) (Report, error) {
+	err := tr.VJP(ctx, o.DZ, g)
+	rep := Report{Bytes: tr.Bytes() + 2*bytesOf(o.DZ), Drift: tr.Drift, MaxDrift: options.WithDefaults(r).MaxDrift}
+	return rep, err
+}

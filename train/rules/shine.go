@@ -1,0 +1,81 @@
+package rules
+
+import (
+	"context"
+	"fmt"
+
+	"attractor/deq"
+	"attractor/internal/kernels"
+	"attractor/internal/options"
+	"attractor/solvers"
+)
+
+// Shine takes the inverse of the Jacobian that the forward solve has built up, H ≈ (J − I)⁻¹ in the
+// low-rank factors of Broyden's method, for the adjoint:
+//
+//	u = −Hᵀ ∂L/∂z*,   ΔΘ = uᵀ ∂f/∂θ,
+//
+// without a product with Jᵀ. For a sample with ‖u‖ > Fallback·‖∂L/∂z*‖ it takes u = ∂L/∂z*, as
+// JFB. With Refine = k > 0 the adjoint is then solved from u by the backward solver with k
+// further products. H knows the directions of the solver's steps only, so that the gradient is
+// exact in the limit of a tight tolerance and a memory of all pairs, for a linear cell.
+//
+// Z. Ramzi, F. Mannel, S. Bai, J.-L. Starck, P. Ciuciu and T. Moreau, SHINE: SHaring the INverse
+// Estimate from the forward pass for bi-level optimization and implicit models, ICLR 2022,
+// arXiv:2106.00553.
+type Shine[T deq.Float] struct {
+	Refine   int     `doc:"products k of the refinement"`
+	Fallback float64 `default:"1.8" doc:"factor over the length of ∂L/∂z* beyond which u is not trusted; negative: always trusted"`
+}
+
+// Validate reports options outside their range.
+func (r Shine[T]) Validate() error {
+	if r.Refine < 0 {
+		return fmt.Errorf("refine: expected at least 0, found %d", r.Refine)
+	}
+	return nil
+}
+
+// Check implements Rule: every model will do.
+func (r Shine[T]) Check(*deq.Layer[T]) error { return r.Validate() }
+
+// CheckForward implements ForwardChecker: the forward solver must keep an inverse.
+func (Shine[T]) CheckForward(forward deq.Solver[T]) error {
+	stepper, err := forward.Method.Start(solvers.Shape{Batch: 1, Dim: 1, MaxEvals: 1})
+	if err != nil {
+		return err
+	}
+	if _, ok := stepper.(solvers.Inverse[T]); !ok {
+		return fmt.Errorf("rules: shine needs a forward solver that keeps an inverse of the Jacobian, broyden or broyden-bad; found %T", forward.Method)
+	}
+	return nil
+}
+
+// Exact implements Rule.
+func (Shine[T]) Exact() bool { return false }
+
+// Gradient implements EquilibriumRule.
+func (r Shine[T]) Gradient(ctx context.Context, s Situation[T], g deq.Params[T]) (Report, error) {
+	r = options.WithDefaults(r)
+	dz := s.Output.DZ
+	u := make([]T, len(dz))
+	if err := s.ApplyHT(dz, u); err != nil {
+		return Report{}, fmt.Errorf("rules: shine: %w", err)
+	}
+	n := s.Layer().Units
+	for b := 0; b < len(u); b += n {
+		row, l := u[b:b+n], dz[b:b+n]
+		kernels.Neg(row, row)
+		if length := kernels.SumSquares(row); r.Fallback >= 0 && !(length <= r.Fallback*r.Fallback*kernels.SumSquares(l)) {
+			copy(row, l)
+		}
+	}
+	if r.Refine > 0 {
+		with := s.Backward
+		with.Settings.MaxEvals = r.Refine + 1 // the first product is for the residual of u
+		if _, err := s.Adjoint(ctx, dz, u, with); err != nil {
+			return Report{}, fmt.Errorf("rules: shine: refinement: %w", err)
+		}
+	}
+	return Report{Bytes: bytesOf(u)}, s.pullBack(u, g)
+}
