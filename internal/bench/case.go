@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"attractor/models"
 )
 
 // Shape is the batch and the number of units of a cell.
@@ -62,7 +64,7 @@ func Cases() []Case {
 		all = append(all,
 			Case{fmt.Sprintf("cell/%v", s), quick, func() (*work, error) { return cellWork(rate(s.Units), s) }},
 			Case{fmt.Sprintf("adjoint/%v", s), quick, func() (*work, error) { return adjointWork(rate(s.Units), s) }},
-			Case{fmt.Sprintf("gru/%v", s), quick, func() (*work, error) { return cellWork(gated{s.Units}, s) }},
+			Case{fmt.Sprintf("gru/%v", s), quick, func() (*work, error) { return cellWork(models.GRU{N: s.Units}, s) }},
 			Case{fmt.Sprintf("parameters/%v", s), quick, func() (*work, error) { return gradientWork(rate(s.Units), s) }},
 		)
 	}
