@@ -11,14 +11,14 @@ import (
 // RelaxReversibly runs the reversible relaxation of RevDEQ for a number of steps from
 // y₀ = z₀ (nil: from 0),
 //
-//	y⁺ = (1−β) y + β f(z, x),   z⁺ = (1−β) z + β f(y⁺, x),   0 < β < 1,
+//	y⁺ = (1−β) y + β f(z, x),   z⁺ = (1−β) z + β f(y⁺, x),   0 < β < 2, β ≠ 1,
 //
 // of two evaluations each, whose fixed points are those of f. VJP recovers the states from the last
 // ones instead of keeping them:
 //
 //	z = (z⁺ − β f(y⁺, x))/(1−β),   y = (y⁺ − β f(z, x))/(1−β).
 //
-// That is exact but for rounding, which grows at least by 1/(1−β) a step: what a
+// That is exact but for rounding, which grows by about 1/|1−β| a step and more: what a
 // contraction has forgotten cannot be recovered. So y and z are carried in float64 whatever T
 // is, Trajectory.Drift measures the error, and with every > 0 the pair of every so many
 // steps is kept, from which the way back begins anew.
@@ -33,8 +33,8 @@ func (l *Layer[T]) RelaxReversibly(ctx context.Context, x, z0 []T, steps int, be
 	if steps < 1 || every < 0 {
 		return nil, fmt.Errorf("deq: reversible relaxation of %d steps, a pair kept every %d: expected at least 1 and 0", steps, every)
 	}
-	if !(beta > 0 && beta < 1) {
-		return nil, fmt.Errorf("deq: reversible relaxation with β = %v: expected a number between 0 and 1", beta)
+	if !(beta > 0 && beta < 2 && beta != 1) {
+		return nil, fmt.Errorf("deq: reversible relaxation with β = %v: expected a number between 0 and 2 other than 1", beta)
 	}
 	tr := &Trajectory[T]{
 		layer: l, Rows: rows, X: append([]T(nil), x...), Z: make([][]T, steps+1),

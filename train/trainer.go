@@ -85,12 +85,12 @@ type StepRecord struct {
 	Step     int     `json:"step"` // from 1
 	Epoch    int     `json:"epoch"`
 	Loss     Number  `json:"loss"`
-	Accuracy Number  `json:"accuracy"`      // on the batch; null for regression
-	GradNorm Number  `json:"grad_norm"`     // before clipping, of all that is trained
-	Cell     float64 `json:"cell_evals"`    // per sample
-	Adjoint  float64 `json:"adjoint_evals"` // per sample: Jᵀu, Jv and products with W alone
-	Residual Number  `json:"residual"`      // largest of the batch after the forward solve
-	Failed   int     `json:"failed"`        // samples of which a solve did not converge
+	Accuracy Number  `json:"accuracy"`        // on the batch; null for regression
+	GradNorm Number  `json:"grad_norm"`       // before clipping, of all that is trained
+	Cell     float64 `json:"cell_evals"`      // per sample
+	Adjoint  float64 `json:"adjoint_evals"`   // per sample: Jᵀu, Jv and products with W alone
+	Residual Number  `json:"residual"`        // largest of the batch after the forward solve
+	Failed   int     `json:"failed"`          // samples of which a solve did not converge
 	Drift    Number  `json:"drift,omitempty"` // largest of the batch, where a relaxation was run backwards
 	Skipped  string  `json:"skipped,omitempty"`
 	Radius   *Number `json:"spectral_radius,omitempty"` // largest of the batch, where Settings.Stability wants it

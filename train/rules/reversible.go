@@ -17,7 +17,7 @@ import (
 // relaxation, and for many steps the implicit gradient where they converge. Memory does not
 // depend on the steps.
 //
-// Rounding grows by 1/(1−β) a step or more on the way back, the more the better the relaxation
+// Rounding grows by 1/|1−β| a step or more on the way back, the more the better the relaxation
 // contracts. The states are therefore carried in float64, and the report tells the drift: how
 // far a sample misses the start, which is known. A sample with more than MaxDrift counts as
 // failed. Fewer steps help, or Every > 0: one pair of states in so many is kept.
@@ -26,7 +26,7 @@ import (
 // arXiv:2509.12917.
 type Reversible[T deq.Float] struct {
 	Steps    int     `default:"16" doc:"steps T of the relaxation, of two evaluations each"`
-	Beta     float64 `default:"0.5" doc:"step length β, 0 < β < 1"`
+	Beta     float64 `default:"0.5" doc:"step length β, 0 < β < 2, not 1"`
 	Every    int     `doc:"steps after which a pair of states is kept, from which the way back begins anew; 0: none is"`
 	MaxDrift float64 `default:"1e-3" doc:"relative drift above which a sample counts as failed"`
 }
@@ -37,8 +37,8 @@ func (r Reversible[T]) Validate() error {
 	switch {
 	case r.Steps < 1 || r.Every < 0:
 		return fmt.Errorf("steps and every: expected at least 1 and 0, found %d and %d", r.Steps, r.Every)
-	case !(r.Beta > 0 && r.Beta < 1):
-		return fmt.Errorf("beta: expected a step length between 0 and 1, found %g", r.Beta)
+	case !(r.Beta > 0 && r.Beta < 2 && r.Beta != 1):
+		return fmt.Errorf("beta: expected a step length between 0 and 2 other than 1, found %g", r.Beta)
 	case !(r.MaxDrift > 0):
 		return fmt.Errorf("max_drift: expected a positive bound, found %g", r.MaxDrift)
 	}

@@ -17,8 +17,8 @@ import (
 //
 // without a product with Jᵀ. For a sample with ‖u‖ > Fallback·‖∂L/∂z*‖ it takes u = ∂L/∂z*, as
 // JFB. With Refine = k > 0 the adjoint is then solved from u by the backward solver with k
-// further products. H knows the directions of the solver's steps only, so that the gradient is
-// exact in the limit of a tight tolerance and a memory of all pairs, for a linear cell.
+// further products. H knows the directions of the solver's steps only: a tighter forward
+// tolerance and more memory bring u closer to the adjoint, refinement all the way.
 //
 // Z. Ramzi, F. Mannel, S. Bai, J.-L. Starck, P. Ciuciu and T. Moreau, SHINE: SHaring the INverse
 // Estimate from the forward pass for bi-level optimization and implicit models, ICLR 2022,
