@@ -36,13 +36,13 @@ var allowed = []struct {
 	// These two measure the whole framework and are used by the program alone.
 	{"internal/bench", []string{"train/...", "deq/...", "models", "solvers", "internal/..."}},
 	{"internal/peers", []string{"train/...", "deq/...", "models", "solvers", "internal/..."}},
-	{"internal/engine", []string{"internal/vjp", "internal/kernels"}},
+	{"internal/engine", []string{"internal/ops", "internal/vjp", "internal/kernels"}},
 	{"internal", []string{"internal/kernels", "internal/vjp", "internal/rng", "internal/options", "internal/catalog", "internal/atomicfile"}},
 }
 
 // graphs are the only folders that may use Gorgonia: solvers, rules and the loop work on plain
 // slices.
-var graphs = []string{"models", "deq", "internal/vjp", "internal/engine", "internal/bench", "cmd/cli"}
+var graphs = []string{"models", "deq", "internal/vjp", "internal/ops", "internal/engine", "internal/bench", "cmd/cli"}
 
 type pkg struct {
 	ImportPath   string

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"gorgonia.org/gorgonia"
+
+	"attractor/internal/ops"
 )
 
 // kind is what the compiler knows how to do.
@@ -28,11 +30,13 @@ const (
 	maxKind                    // maximum over axes
 	softmaxKind                // softmax along an axis, or its logarithm
 	softmaxVJPKind             // its vector–Jacobian product
+	norm2Kind                  // largest singular value of a matrix
+	norm2GradKind              // its gradient
 )
 
 var kindNames = [...]string{
 	"opaque", "input", "map", "zip", "repeat", "slice", "scatter", "reshape", "transpose", "concat",
-	"product", "batched product", "sum", "max", "softmax", "softmax VJP",
+	"product", "batched product", "sum", "max", "softmax", "softmax VJP", "norm2", "norm2 gradient",
 }
 
 func (k kind) String() string { return kindNames[k] }
@@ -59,6 +63,9 @@ var products = [...]string{"matmul", "matvec", "dot", "outer", "batched"}
 func decode(op gorgonia.Op) (operation, error) {
 	if op == nil {
 		return operation{kind: inputKind}, nil
+	}
+	if own, ok := op.(ops.Op); ok {
+		return decodeOwn(own), nil
 	}
 	f := fieldsOf(op)
 	if f.value.Type().PkgPath() != gorgoniaPackage {
@@ -129,6 +136,29 @@ func decode(op gorgonia.Op) (operation, error) {
 		return operation{}, fmt.Errorf("engine: %T: %w", op, f.err)
 	}
 	return o, nil
+}
+
+// decodeOwn reads an op of ours.
+func decodeOwn(op ops.Op) operation {
+	switch op.Kind {
+	case ops.Slice:
+		return operation{kind: sliceKind, axis: 1, start: op.Lo, end: op.Hi, step: 1}
+	case ops.Pad:
+		return operation{kind: scatterKind, axis: 1, start: op.Lo, end: op.Hi, step: 1}
+	case ops.Concat:
+		return operation{kind: concatKind, axis: 1}
+	case ops.Sum:
+		return operation{kind: sumKind, axes: []int{op.Axis}}
+	case ops.Repeat:
+		return operation{kind: repeatKind, axis: op.Axis}
+	case ops.SoftMax, ops.LogSoftMax:
+		return operation{kind: softmaxKind, axis: 1, log: op.Kind == ops.LogSoftMax}
+	case ops.Norm2:
+		return operation{kind: norm2Kind}
+	case ops.Norm2Grad:
+		return operation{kind: norm2GradKind}
+	}
+	return operation{}
 }
 
 // fields reads the unexported fields of an op, remembering the first that is not as expected.

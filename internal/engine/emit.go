@@ -32,6 +32,8 @@ func (p *program[T]) emit(s *step) {
 		p.emitConcat(s.value)
 	case transposeKind:
 		p.emitTranspose(s.value)
+	case norm2Kind, norm2GradKind:
+		p.emitNorm2(s.value)
 	default:
 		p.emitOpaque(s.value)
 	}

@@ -36,11 +36,12 @@ func (v *value) measure() bool {
 			v.op, v.args = operation{kind: reshapeKind}, v.args[1:]
 			return true
 		}
+		part := v.args[len(v.args)-1] // before it, in Gorgonia's op, something of the result's shape
 		if v.op.start < 0 || v.op.step < 1 || !v.split(v.shape, v.op.axis) ||
-			v.args[1].size != v.outer*v.inner*sliceLength(v.op) {
+			part.size != v.outer*v.inner*sliceLength(v.op) {
 			return false
 		}
-		v.args = v.args[1:] // the first gives the shape, and the rest is zero
+		v.args = []*value{part}
 		return true
 	case concatKind:
 		return v.split(v.shape, v.op.axis)
@@ -60,6 +61,10 @@ func (v *value) measure() bool {
 		return true
 	case transposeKind:
 		return len(v.op.axes) == len(v.args[0].shape)
+	case norm2Kind, norm2GradKind:
+		shape := v.args[0].shape
+		v.m, v.n = shape[0], shape[1]
+		return true
 	}
 	return true
 }

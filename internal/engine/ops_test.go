@@ -10,6 +10,7 @@ import (
 	"gorgonia.org/tensor"
 
 	"attractor/internal/kernels"
+	"attractor/internal/ops"
 	"attractor/internal/vjp"
 )
 
@@ -23,6 +24,7 @@ type opCase struct {
 	build    func(c constants, x []node) (node, error)
 	positive bool // the inputs must be positive
 	noVJP    bool // no derivative, or a wrong one
+	once     bool // no second derivative
 	mixes    bool // not row by row
 }
 
@@ -98,7 +100,7 @@ func opCases() []opCase {
 	broadcast := func(f func(a, b node, l, r []byte) (node, error), l, r []byte) func(constants, []node) (node, error) {
 		return each2(func(a, b node) (node, error) { return f(a, b, l, r) })
 	}
-	return append(cases, []opCase{
+	return append(append(cases, []opCase{
 		{name: "leaky relu", shapes: dims(s(3, 4)), build: each1(func(x node) (node, error) { return gorgonia.LeakyRelu(x, 0.1) })},
 		{name: "matmul", shapes: dims(s(3, 4), s(4, 5)), build: each2(gorgonia.Mul)},
 		{name: "matmul of itself", shapes: dims(s(4, 4)), mixes: true, build: each1(func(x node) (node, error) { return gorgonia.Mul(x, x) })},
@@ -195,7 +197,40 @@ func opCases() []opCase {
 			state := m(gorgonia.Add(m(gorgonia.HadamardProd(forget, old)), m(gorgonia.HadamardProd(in, cell))))
 			return gorgonia.Concat(1, m(gorgonia.HadamardProd(out, m(gorgonia.Tanh(state)))), state)
 		}},
-	}...)
+	}...), ownCases()...)
+}
+
+// ownCases are the ops of package ops.
+func ownCases() []opCase {
+	m := gorgonia.Must
+	of := func(o ops.Op) func(constants, []node) (node, error) {
+		return func(_ constants, x []node) (node, error) { return ops.Apply(o, x...) }
+	}
+	return []opCase{
+		{name: "own slice", shapes: dims(s(3, 6)), build: of(ops.Op{Kind: ops.Slice, Lo: 2, Hi: 5})},
+		{name: "own slice of one", shapes: dims(s(3, 6)), build: of(ops.Op{Kind: ops.Slice, Lo: 5, Hi: 6})},
+		{name: "own slice of all", shapes: dims(s(3, 6)), build: of(ops.Op{Kind: ops.Slice, Hi: 6})},
+		{name: "own pad", shapes: dims(s(3, 2)), build: of(ops.Op{Kind: ops.Pad, Lo: 1, Hi: 3, Size: 4})},
+		{name: "own concat", shapes: dims(s(3, 2), s(3, 4), s(3, 1)), mixes: true, build: of(ops.Op{Kind: ops.Concat, Inputs: 3})},
+		{name: "own sum 0", shapes: dims(s(3, 4)), build: of(ops.Op{Kind: ops.Sum, Axis: 0})},
+		{name: "own sum 1", shapes: dims(s(3, 4)), build: of(ops.Op{Kind: ops.Sum, Axis: 1})},
+		{name: "own repeat 0", shapes: dims(s(1, 4)), build: of(ops.Op{Kind: ops.Repeat, Axis: 0, Size: 3})},
+		{name: "own repeat 1", shapes: dims(s(3, 1)), build: of(ops.Op{Kind: ops.Repeat, Axis: 1, Size: 5})},
+		{name: "own softmax", shapes: dims(s(3, 4)), build: of(ops.Op{Kind: ops.SoftMax})},
+		{name: "own log softmax", shapes: dims(s(3, 4)), build: of(ops.Op{Kind: ops.LogSoftMax})},
+		{name: "own log softmax of one sample", shapes: dims(s(1, 4)), build: of(ops.Op{Kind: ops.LogSoftMax})},
+		{name: "own softmax of one unit", shapes: dims(s(3, 1)), build: of(ops.Op{Kind: ops.SoftMax})},
+		{name: "own norm2", shapes: dims(s(5, 4)), mixes: true, build: of(ops.Op{Kind: ops.Norm2})},
+		{name: "own norm2, wide", shapes: dims(s(3, 7)), mixes: true, build: of(ops.Op{Kind: ops.Norm2})},
+		{name: "own norm2 of a column", shapes: dims(s(5, 1)), mixes: true, build: of(ops.Op{Kind: ops.Norm2})},
+		{name: "own norm2 gradient", shapes: dims(s(4, 5)), mixes: true, once: true, build: of(ops.Op{Kind: ops.Norm2Grad})},
+		{name: "own gates", shapes: dims(s(3, 4), s(4, 8)), build: func(_ constants, x []node) (node, error) {
+			all := m(ops.Apply(ops.Op{Kind: ops.Slice, Hi: 4}, m(gorgonia.Mul(x[0], x[1]))))
+			rest := m(ops.Apply(ops.Op{Kind: ops.Slice, Lo: 4, Hi: 8}, m(gorgonia.Mul(x[0], x[1]))))
+			both := m(gorgonia.HadamardProd(m(gorgonia.Sigmoid(all)), m(gorgonia.Tanh(rest))))
+			return ops.Apply(ops.Op{Kind: ops.Concat, Inputs: 2}, both, x[0])
+		}},
+	}
 }
 
 // built is a case as a graph with its first derivatives.

@@ -38,6 +38,23 @@ func TestNoAllocations(t *testing.T) {
 	}
 }
 
+// The ops of package ops and their first derivatives have kernels.
+func TestOwnOpsDoNotAllocate(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector makes sync.Pool forget")
+	}
+	for _, c := range ownCases() {
+		c.noVJP = c.noVJP || c.once
+		b := c.graph(t, tensor.Float32)
+		p, err := Compile[float32](b.outs, Options{Inputs: b.inputs})
+		must(t, err)
+		fill(t, rand.New(rand.NewPCG(1, 2)), b.inputs, false, p)
+		if n := testing.AllocsPerRun(10, func() { runAll(t, p, c.shapes[0][0]) }); n != 0 {
+			t.Errorf("%s: %v allocations per run", c.name, n)
+		}
+	}
+}
+
 // TestConcurrentPrograms runs programs of one graph on several goroutines, with parameters in common.
 func TestConcurrentPrograms(t *testing.T) {
 	c := newRNN(tensor.Float64, 4, 6, 5)

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"attractor/internal/kernels"
+	"attractor/internal/ops"
 )
 
 // emitReduction reduces the middle axis of [outer, count, inner]. Over a part of the rows it takes the
@@ -83,6 +84,30 @@ func (p *program[T]) emitSoftmax(v *value) {
 				for c, y := range out {
 					dst[at+c*v.inner+j] = y
 				}
+			}
+		}
+		return nil
+	})
+}
+
+// emitNorm2 computes the largest singular value σ of a matrix, or its gradient u·vᵀ, in float64.
+func (p *program[T]) emitNorm2(v *value) {
+	from, to := source(v.args[0]), v.memory
+	top, wide := ops.NewTop(v.m, v.n), make([]float64, v.m*v.n)
+	p.scratch += (top.Bytes() + 8*len(wide)) / int(dtypeOf[T]().Size())
+	p.append(v.rate, func(int) error {
+		dst := p.memory[to]
+		for i, w := range p.memory[from][:len(wide)] {
+			wide[i] = float64(w)
+		}
+		top.Solve(wide)
+		if v.op.kind == norm2Kind {
+			dst[0] = T(top.Sigma)
+			return nil
+		}
+		for i, u := range top.U {
+			for j, w := range top.V {
+				dst[i*v.n+j] = T(u * w)
 			}
 		}
 		return nil
