@@ -28,10 +28,12 @@ const maxEvals = 50
 // that stop at bench.RTol.
 const agreement = 100 * bench.RTol
 
-// Comparison is a training step by ours and by the peers, in one run; medians.
+// Comparison is a training step by ours and by the peers, in one run: medians, and the least,
+// which tell of each other's noise.
 type Comparison struct {
 	Name  string            `json:"name"` // step/64x256/anderson
 	Ours  float64           `json:"ours_us"`
+	Least float64           `json:"ours_least_us"`
 	Evals bench.Evaluations `json:"evals"`
 	Peers []Entry           `json:"peers"`
 }
@@ -41,6 +43,8 @@ type Entry struct {
 	Peer     string            `json:"peer"`
 	US       float64           `json:"us"`
 	OverOurs float64           `json:"over_ours"`
+	Least    float64           `json:"least_us"`
+	OverBest float64           `json:"least_over_ours_least"`
 	Evals    bench.Evaluations `json:"evals"`               // of the whole batch
 	Gradient float64           `json:"gradient_difference"` // ‖g − ours‖/‖ours‖ over all parameters
 }
@@ -97,10 +101,11 @@ func compare(ctx context.Context, shape bench.Shape, solver string, sessions []*
 	if err := bench.Race(ctx, budget, race...); err != nil {
 		return c, err
 	}
-	c.Ours, c.Evals = ours.Median(), step.Done
+	c.Ours, c.Least, c.Evals = ours.Median(), ours.Least(), step.Done
 	for i := range c.Peers {
-		c.Peers[i].US = race[i+1].Median()
-		c.Peers[i].OverOurs = c.Peers[i].US / c.Ours
+		e := &c.Peers[i]
+		e.US, e.Least = race[i+1].Median(), race[i+1].Least()
+		e.OverOurs, e.OverBest = e.US/c.Ours, e.Least/c.Least
 	}
 	return c, nil
 }
@@ -158,11 +163,11 @@ func sq(x float64) float64 { return x * x }
 // Write prints comparisons as a table.
 func Write(w io.Writer, all []Comparison) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "case\tours ms\tevals\tpeer\tpeer ms\tpeer/ours\tevals\tgradient differs by\t")
+	fmt.Fprintln(t, "case\tours ms\tevals\tpeer\tpeer ms\tpeer/ours\tof least\tevals\tgradient differs by\t")
 	for _, c := range all {
 		for _, e := range c.Peers {
-			fmt.Fprintf(t, "%s\t%.3g\t%.1f + %.1f\t%s\t%.3g\t%.2f\t%.0f + %.0f\t%.1e\t\n", c.Name, c.Ours/1e3,
-				c.Evals.Forward, c.Evals.Backward, e.Peer, e.US/1e3, e.OverOurs, e.Evals.Forward, e.Evals.Backward, e.Gradient)
+			fmt.Fprintf(t, "%s\t%.3g\t%.1f + %.1f\t%s\t%.3g\t%.2f\t%.2f\t%.0f + %.0f\t%.1e\t\n", c.Name, c.Ours/1e3,
+				c.Evals.Forward, c.Evals.Backward, e.Peer, e.US/1e3, e.OverOurs, e.OverBest, e.Evals.Forward, e.Evals.Backward, e.Gradient)
 		}
 	}
 	return t.Flush()
