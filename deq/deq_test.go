@@ -3,6 +3,7 @@ package deq_test
 import (
 	"context"
 	"math"
+	"strings"
 	"testing"
 
 	"attractor/deq"
@@ -271,5 +272,21 @@ func TestBadInput(t *testing.T) {
 	}
 	if _, err := l.Solve(ctx, make([]float64, inputs), make([]float64, 3), exact()); err == nil {
 		t.Error("an initial state of the wrong size is accepted")
+	}
+}
+
+// panics is a method whose first step panics.
+type panics struct{}
+
+func (panics) Start(solvers.Shape) (solvers.Stepper[float64], error) { return panics{}, nil }
+func (panics) Reset()                                                {}
+func (panics) Bytes() int                                            { return 0 }
+func (panics) Step(*solvers.Iterate[float64]) error                  { panic("a step of my own") }
+
+// A panic in a user's method is an error, on any number of cores.
+func TestPanicIsAnError(t *testing.T) {
+	_, err := layer(t, models.Rate{}).Solve(ctx, normals(4, rows*inputs, 1), nil, deq.Solver[float64]{Method: panics{}})
+	if err == nil || !strings.Contains(err.Error(), "a step of my own") {
+		t.Errorf("error %v", err)
 	}
 }

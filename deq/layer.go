@@ -140,7 +140,10 @@ func (l *Layer[T]) each(rows int, work func(s *shard[T], n int) error) error {
 	if workers == 0 {
 		workers = runtime.GOMAXPROCS(0)
 	}
-	run := func(s *shard[T]) error { return work(s, min(s.capacity, rows-s.start)) }
+	run := func(s *shard[T]) (err error) {
+		defer panicAsError("shard", &err) // on a goroutine of its own it would end the process
+		return work(s, min(s.capacity, rows-s.start))
+	}
 	if min(workers, len(active)) <= 1 {
 		for _, s := range active {
 			if err := run(s); err != nil {

@@ -40,7 +40,11 @@ func (s *shard[T]) program(f function) (*unit[T], error) {
 		return s.units[f], nil
 	}
 	l := s.layer
-	e, err := express(f, l.Model, l.dims, s.capacity, dtypeOf[T]())
+	var e *expression
+	err := engine.Build(func() (err error) {
+		e, err = express(f, l.Model, l.dims, s.capacity, dtypeOf[T]())
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("deq: %w", err)
 	}

@@ -19,7 +19,7 @@ import (
 type Auto[T Float] struct {
 	Warmup   int     `default:"3" doc:"Picard steps at first"`
 	Patience int     `default:"15" doc:"evaluations without a new best by 10 % before the next method"`
-	Growth   float64 `default:"100" doc:"growth of the residual over the best before the next method"`
+	Growth   float64 `key:"handover_growth" default:"100" doc:"growth of the residual over the best before the next method"`
 	Window   int     `default:"12" doc:"window of Anderson's method"`
 	Memory   int     `default:"27" doc:"pairs of Broyden's method"`
 	Restart  int     `default:"30" doc:"products per Newton step at most"`

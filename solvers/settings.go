@@ -20,8 +20,8 @@ import (
 type Settings struct {
 	RTol     float64 `doc:"relative tolerance (default 1e-8 in float64, 1e-4 in float32)"`
 	ATol     float64 `doc:"absolute tolerance (default 0)"`
-	Measure  string  `default:"mixed" doc:"what is compared with the tolerance: mixed, rel or abs"`
-	Norm     string  `default:"l2" doc:"norm of a sample: l2 or max"`
+	Measure  string  `default:"mixed" doc:"what is compared with the tolerance" choices:"mixed,rel,abs"`
+	Norm     string  `default:"l2" doc:"norm of a sample" choices:"l2,max"`
 	MaxEvals int     `default:"200" doc:"evaluations a sample may spend; a product with the Jacobian counts as one (newton and lu: 20·(dim + 1) where that is more)"`
 	Stall    int     `default:"50" doc:"evaluations without a new best by 1 % after which a sample has stalled; negative: never"`
 	Growth   float64 `default:"1000" doc:"a sample has diverged when its residual norm exceeds that many times the first; negative: never"`

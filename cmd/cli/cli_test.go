@@ -182,9 +182,6 @@ func TestEveryPart(t *testing.T) {
 		for _, e := range k.parts {
 			set := k.choose + "=" + e.name
 			t.Run(set, func(t *testing.T) {
-				if set == "solver=auto" {
-					t.Skip("solvers.Auto and solvers.Settings both have an option growth")
-				}
 				code, stdout, stderr := run(t, "train", "--print-config", "--set", set)
 				if code != exitDone || !strings.Contains(stdout, e.name) {
 					t.Errorf("exit code %d: %s", code, stderr)

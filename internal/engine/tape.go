@@ -15,6 +15,14 @@ import (
 // building is held while Gorgonia's graph structures are read or written.
 var building sync.Mutex
 
+// Build runs f, which builds graphs, while nobody else builds or compiles one: Gorgonia
+// shares nodes between graphs and writes to them. f must not call Compile.
+func Build(f func() error) error {
+	building.Lock()
+	defer building.Unlock()
+	return f()
+}
+
 // tape runs a program on Gorgonia's TapeMachine. It works on a private copy of the graph,
 // which holds the outputs and what they need and nothing else: other programs of the
 // same graph are not disturbed, and inputs that the outputs do not use need no value.
