@@ -17,6 +17,9 @@ type Equilibrium[T Float] struct {
 	Z      []T             // states [rows, units]: the best iterates where a sample has not converged
 	Report *solvers.Report // of the forward solve
 
+	// Iterates are states that the solver came through, evenly spaced, in order: see SolveKeeping.
+	Iterates [][]T // each [rows, units]
+
 	layer   *Layer[T]
 	id      uint64
 	forward Solver[T] // that found it
@@ -25,13 +28,21 @@ type Equilibrium[T Float] struct {
 // Solve finds the fixed points for the inputs x [rows, Inputs], from the states z0 [rows,
 // Units] (nil: from 0). That samples do not converge is no error: see Report.
 func (l *Layer[T]) Solve(ctx context.Context, x, z0 []T, with Solver[T]) (*Equilibrium[T], error) {
+	return l.SolveKeeping(ctx, x, z0, with, 0)
+}
+
+// SolveKeeping is Solve that keeps so many of the states at which the solver evaluated f on the
+// way to z*, evenly spaced for each sample, in Equilibrium.Iterates.
+func (l *Layer[T]) SolveKeeping(ctx context.Context, x, z0 []T, with Solver[T], keep int) (*Equilibrium[T], error) {
 	rows, err := l.checkInput(x, z0)
 	if err != nil {
 		return nil, err
 	}
 	e := &Equilibrium[T]{layer: l, Rows: rows, X: append([]T(nil), x...), Z: make([]T, rows*l.Units), forward: with}
 	copy(e.Z, z0)
-	e.Report, err = e.relax(ctx, e.Z, with, nil)
+	watch := newIterates[T](keep, rows, l.Units)
+	e.Report, err = e.relax(ctx, e.Z, with, watch, nil)
+	e.Iterates = watch.chosen()
 	e.id = l.points.Add(1)
 	for _, s := range l.shards {
 		if s.solvers[with] != nil {
@@ -69,13 +80,14 @@ func (l *Layer[T]) checkInput(x, z0 []T) (rows int, err error) {
 func (e *Equilibrium[T]) Layer() *Layer[T] { return e.layer }
 
 // relax solves z = f(z) + push(z) in place, shard by shard; push, which may be nil, adds to fz
-// for the samples rows of the shard.
-func (e *Equilibrium[T]) relax(ctx context.Context, z []T, with Solver[T],
+// for the samples rows of the shard, watch, which may be nil, is shown the states.
+func (e *Equilibrium[T]) relax(ctx context.Context, z []T, with Solver[T], watch *iterates[T],
 	push func(s *shard[T], rows []int, z, fz []T) error) (*solvers.Report, error) {
 	return e.solve(ctx, z, with, func(s *shard[T], n int) solvers.Problem[T] {
 		here := at[T]{id: e.layer.points.Add(1), x: e.inputs(s, n)}
 		p := solvers.Problem[T]{Batch: n, Dim: e.layer.Units}
 		p.F = func(rows []int, z, fz []T) error {
+			watch.see(s.start, rows, z)
 			if err := s.applyTo(cell, here, rows, z, fz); err != nil || push == nil {
 				return err
 			}

@@ -26,6 +26,7 @@ const (
 	recurrent                        // ∂pre/∂z u, which is u·Wᵀ
 	recurrentAdjoint                 // uᵀ ∂pre/∂z, which is u·W
 	preGradient                      // uᵀ ∂pre/∂θ
+	jacobianNorm                     // a = uᵀ ∂f/∂z; a ∂a/∂z, a ∂a/∂θ: the gradients of ½‖a‖²
 	readout                          // y(z)
 	readoutAdjoint                   // uᵀ ∂y/∂z
 	readoutGradient                  // uᵀ ∂y/∂z, uᵀ ∂y/∂θ
@@ -34,7 +35,7 @@ const (
 
 func (f function) String() string {
 	return [...]string{"cell", "adjoint", "tangent", "gradient", "pullback", "gain", "recurrent product",
-		"recurrent adjoint", "pre-activation gradient", "readout", "readout adjoint", "readout gradient"}[f]
+		"recurrent adjoint", "pre-activation gradient", "norm of the Jacobian", "readout", "readout adjoint", "readout gradient"}[f]
 }
 
 // expression is the graph of one function: what it computes and from which inputs.
@@ -91,6 +92,8 @@ func express(f function, m models.Model, dims dims, rows int, dtype tensor.Dtype
 			err = e.pullback(s, out)
 			e.outs, e.param = append(z, e.outs...), append(param, e.param...)
 		}
+	case jacobianNorm:
+		err = e.norm(s, out)
 	default: // of the pre-activation
 		units := s.Units()
 		if len(units) != 1 {
@@ -153,6 +156,32 @@ func (e *expression) pullback(s *models.Scope, out *gorgonia.Node, wrt ...*gorgo
 		return err
 	}
 	e.outs, e.param = nil, nil
+	for i, g := range grads {
+		if g != nil {
+			e.outs, e.param = append(e.outs, g), append(e.param, param[i])
+		}
+	}
+	return nil
+}
+
+// norm makes the expression a = uᵀ ∂out/∂z and the gradients of ½‖a‖² for the parameters and,
+// marked −2, for z: second derivatives of out.
+func (e *expression) norm(s *models.Scope, out *gorgonia.Node) error {
+	if err := e.pullback(s, out, e.z); err != nil || len(e.outs) == 0 {
+		return err
+	}
+	a := e.outs[:1:1]
+	wrt, param := gorgonia.Nodes{e.z}, []int{-2}
+	for i, n := range e.theta {
+		if n != nil {
+			wrt, param = append(wrt, n), append(param, i)
+		}
+	}
+	grads, err := vjp.VJP(a, a, wrt)
+	if err != nil {
+		return err
+	}
+	e.outs = a
 	for i, g := range grads {
 		if g != nil {
 			e.outs, e.param = append(e.outs, g), append(e.param, param[i])

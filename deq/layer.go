@@ -108,7 +108,7 @@ func (l *Layer[T]) count(f function, rows int) {
 	switch f {
 	case cell:
 		atomic.AddInt64(&l.counts.Cell, int64(rows))
-	case adjoint, pullback, recurrentAdjoint:
+	case adjoint, pullback, recurrentAdjoint, jacobianNorm:
 		atomic.AddInt64(&l.counts.Adjoint, int64(rows))
 	case tangent, recurrent:
 		atomic.AddInt64(&l.counts.Tangent, int64(rows))

@@ -89,7 +89,7 @@ func (s *shard[T]) loss(loss Loss[T], here at[T], rows []int, z, y, dy []T, loss
 func (e *Equilibrium[T]) Nudge(ctx context.Context, z []T, beta float64, loss Loss[T], with Solver[T]) (*solvers.Report, error) {
 	l := e.layer
 	scratch := make([]nudge[T], len(l.shards))
-	return e.relax(ctx, z, with, func(s *shard[T], rows []int, z, fz []T) error {
+	return e.relax(ctx, z, with, nil, func(s *shard[T], rows []int, z, fz []T) error {
 		w := &scratch[s.index()]
 		if w.losses == nil {
 			*w = nudge[T]{
