@@ -98,7 +98,7 @@ func (p *program) bench(ctx context.Context, f benchFlags, words []string) error
 	e := train.ReadEnvironment(0)
 	b := benchmark{CPU: e.CPU, Instructions: kernels.Current().String(), Cases: []bench.Result{}}
 	if !p.json {
-		fmt.Fprintf(p.stdout, "%s, %s, medians of runs in turns\n\n", b.CPU, b.Instructions)
+		fmt.Fprintf(p.stdout, "%s, %s, medians of runs in turns\n", b.CPU, b.Instructions)
 	}
 	if len(cases) > 0 {
 		if err := p.benchCases(ctx, &b, f, cases, budget); err != nil {
@@ -142,6 +142,7 @@ func (p *program) benchCases(ctx context.Context, b *benchmark, f benchFlags, ca
 	if err != nil || p.json {
 		return err
 	}
+	fmt.Fprintln(p.stdout)
 	return bench.Write(p.stdout, results)
 }
 
