@@ -98,7 +98,7 @@ func SingularValues[T deq.Float](ctx context.Context, e *deq.Equilibrium[T], sam
 // small layers, else by Leading, where that does not converge from the full spectrum after
 // all, and beyond MaxDense units by the growth over 2000 steps.
 func SpectralRadius[T deq.Float](ctx context.Context, e *deq.Equilibrium[T]) ([]float64, error) {
-	const small = 200
+	const small = 64
 	radius := make([]float64, e.Rows)
 	full := func(b int) error {
 		values, err := Spectrum(ctx, e, b)

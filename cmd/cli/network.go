@@ -1,0 +1,277 @@
+package cli
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"math"
+	"os"
+	"slices"
+	"strings"
+
+	"attractor/deq"
+	"attractor/internal/catalog"
+	"attractor/internal/checkpoint"
+	"attractor/internal/npz"
+	"attractor/models"
+	"attractor/train"
+)
+
+// network is someone's own network z = φ(Wz + Ux + b), from a file.
+type network struct {
+	path                   string
+	units, inputs, samples int
+	w, b                   []float64 // [units, units], [units]
+	u                      []float64 // [units, inputs]; zeros of one input where the file has none
+	x                      []float64 // [samples, inputs]; zeros of one sample where the file has none
+	z0                     []float64 // [samples, units]; nil for zeros
+	hasU, hasX             bool
+	ignored                []string // arrays that are none of these
+}
+
+// arrays is a file of arrays.
+type arrays interface {
+	names() []string
+	shape(name string) ([]int, error)
+	read(name string) ([]float64, error)
+}
+
+// openArrays opens an .npz or .safetensors file, which it tells apart by its contents.
+func openArrays(path string) (_ arrays, close func() error, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	head := make([]byte, 9)
+	n, err := io.ReadFull(f, head)
+	f.Close()
+	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
+		return nil, nil, err
+	}
+	head = head[:n]
+	isZip := bytes.HasPrefix(head, []byte("PK"))
+	if !isZip && (strings.HasSuffix(path, ".safetensors") || n == 9 && head[8] == '{' && bytes.Equal(head[4:8], make([]byte, 4))) {
+		c, err := checkpoint.LoadForeign(path)
+		if err != nil {
+			return nil, nil, err
+		}
+		return tensors{path, c.Tensors}, func() error { return nil }, nil
+	}
+	z, err := npz.Open(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	return archive{z}, z.Close, nil
+}
+
+type archive struct{ *npz.File }
+
+func (a archive) names() []string { return a.Names() }
+
+func (a archive) shape(name string) ([]int, error) {
+	h, err := a.Header(name)
+	return h.Shape, err
+}
+
+func (a archive) read(name string) ([]float64, error) {
+	v, err := a.Read(name)
+	return v.Data, err
+}
+
+type tensors struct {
+	path  string
+	named map[string]checkpoint.Tensor
+}
+
+func (t tensors) names() []string { return slices.Sorted(maps.Keys(t.named)) }
+
+func (t tensors) shape(name string) ([]int, error) { return t.named[name].Shape, nil }
+
+func (t tensors) read(name string) ([]float64, error) {
+	switch d := t.named[name].Data.(type) {
+	case []float64:
+		return d, nil
+	case []float32:
+		return floats(d), nil
+	case []int64:
+		return floats(d), nil
+	case []uint8:
+		return floats(d), nil
+	}
+	return nil, fmt.Errorf("%s: tensor %q: expected numbers, found %T", t.path, name, t.named[name].Data)
+}
+
+func floats[N float32 | int64 | uint8](in []N) []float64 {
+	out := make([]float64, len(in))
+	for i, v := range in {
+		out[i] = float64(v)
+	}
+	return out
+}
+
+// loadNetwork reads a network. W and the arrays named must be there. Its errors name the
+// file and the array.
+func loadNetwork(path string, required ...string) (*network, error) {
+	file, closeFile, err := openArrays(path)
+	if err != nil {
+		return nil, err
+	}
+	defer closeFile()
+	n := &network{path: path}
+	known := []string{"W", "U", "b", "x", "z0"}
+	shapes := map[string][]int{}
+	inFile := map[string]string{} // the name in the file
+	numbers := 0.0
+	for _, name := range file.names() {
+		short := strings.TrimPrefix(name, "params/") // of our own checkpoints
+		if !slices.Contains(known, short) {
+			n.ignored = append(n.ignored, name)
+			continue
+		}
+		shape, err := file.shape(name)
+		if err != nil {
+			return nil, err
+		}
+		shapes[short], inFile[short] = shape, name
+		size := 1.0
+		for _, d := range shape {
+			size *= float64(d)
+		}
+		numbers += size
+	}
+	for _, name := range append([]string{"W"}, required...) {
+		if _, ok := shapes[name]; !ok {
+			return nil, n.missing(name, file.names())
+		}
+	}
+	if err := n.shape(shapes); err != nil {
+		return nil, err
+	}
+	// What is read, what the layer holds of it, and packed for its programs.
+	if need, free := 8*4*numbers, float64(train.FreeMemory()); free > 0 && need > free {
+		return nil, fmt.Errorf("%s: %d units and %d samples need about %.3g GiB of memory, of which %.3g are free", path, n.units, n.samples, need/(1<<30), free/(1<<30))
+	}
+	for name, dst := range map[string]*[]float64{"W": &n.w, "U": &n.u, "b": &n.b, "x": &n.x, "z0": &n.z0} {
+		if _, ok := shapes[name]; !ok {
+			continue
+		}
+		if *dst, err = file.read(inFile[name]); err != nil {
+			return nil, err
+		}
+		for i, v := range *dst {
+			if math.IsNaN(v) || math.IsInf(v, 0) {
+				return nil, fmt.Errorf("%s: array %q: expected finite numbers, found %v at %s", path, name, v, bracketed(position(i, shapes[name])))
+			}
+		}
+	}
+	if n.b == nil {
+		n.b = make([]float64, n.units)
+	}
+	if n.u == nil {
+		n.u = make([]float64, n.units*n.inputs)
+	}
+	if n.x == nil {
+		n.x = make([]float64, n.samples*n.inputs)
+	}
+	if len(n.z0) < n.samples*n.units && n.z0 != nil { // one for all samples
+		n.z0 = slices.Repeat(n.z0, n.samples)
+	}
+	return n, nil
+}
+
+func (n *network) missing(name string, have []string) error {
+	found := "none"
+	if len(have) > 0 {
+		found = "only " + strings.Join(have, ", ")
+	}
+	for _, h := range have { // one letter is as near as any other
+		if len(name) == 1 && strings.EqualFold(h, name) || len(name) > 1 && catalog.Nearest(name, []string{h}) != "" {
+			found += fmt.Sprintf("; did you mean %s=%s?", name, h)
+			break
+		}
+	}
+	return fmt.Errorf("%s: expected an array %q, found %s", n.path, name, found)
+}
+
+// shape checks the shapes against each other and sets the sizes.
+func (n *network) shape(shapes map[string][]int) error {
+	fail := func(name, expected string) error {
+		return fmt.Errorf("%s: array %q: expected shape %s, found %s", n.path, name, expected, bracketed(shapes[name]))
+	}
+	w := shapes["W"]
+	if len(w) != 2 || w[0] != w[1] || w[0] < 1 {
+		return fail("W", "[n, n]")
+	}
+	n.units, n.inputs, n.samples = w[0], 1, 1
+	if b, ok := shapes["b"]; ok && !slices.Equal(b, []int{n.units}) {
+		return fail("b", fmt.Sprintf("[%d], as W is %s", n.units, bracketed(w)))
+	}
+	u, ok := shapes["U"]
+	if n.hasU = ok; ok {
+		if len(u) != 2 || u[0] != n.units || u[1] < 1 {
+			return fail("U", fmt.Sprintf("[%d, inputs], as W is %s", n.units, bracketed(w)))
+		}
+		n.inputs = u[1]
+	}
+	x, ok := shapes["x"]
+	if n.hasX = ok; ok {
+		switch {
+		case !n.hasU:
+			return fmt.Errorf("%s: expected an array \"U\" to go with x, found none", n.path)
+		case len(x) == 1 && x[0] == n.inputs:
+		case len(x) == 2 && x[0] >= 1 && x[1] == n.inputs:
+			n.samples = x[0]
+		default:
+			return fail("x", fmt.Sprintf("[samples, %d] or [%d], as U is %s", n.inputs, n.inputs, bracketed(u)))
+		}
+	}
+	z0, ok := shapes["z0"]
+	if ok && !slices.Equal(z0, []int{n.units}) && !slices.Equal(z0, []int{n.samples, n.units}) {
+		samples := "as there is no x and so one sample"
+		if n.hasX {
+			samples = fmt.Sprintf("as W is %s and x %s", bracketed(w), bracketed(x))
+		}
+		return fail("z0", fmt.Sprintf("[%d, %d] or [%d], %s", n.samples, n.units, n.units, samples))
+	}
+	return nil
+}
+
+// bracketed is a shape or a position as Python prints a list.
+func bracketed(n []int) string {
+	return strings.ReplaceAll(fmt.Sprint(n), " ", ", ")
+}
+
+// position is the place of the element i of an array.
+func position(i int, shape []int) []int {
+	at := make([]int, len(shape))
+	for d := len(shape) - 1; d >= 0; d-- {
+		at[d], i = i%shape[d], i/shape[d]
+	}
+	return at
+}
+
+// compile makes the layer of a network, and its inputs and initial states.
+func compile[T deq.Float](n *network, activation string) (l *deq.Layer[T], x, z0 []T, err error) {
+	if l, err = deq.New[T](models.Rate{N: n.units, Activation: activation}, n.inputs, 1, 0, deq.Config{Batch: n.samples}); err != nil {
+		return nil, nil, nil, fmt.Errorf("%s: %w", n.path, err)
+	}
+	x = make([]T, len(n.x))
+	if n.z0 != nil {
+		z0 = make([]T, len(n.z0))
+	}
+	for _, a := range []struct {
+		name string
+		from []float64
+		to   []T
+	}{{"W", n.w, l.Params.Data("W")}, {"U", n.u, l.Params.Data("U")}, {"b", n.b, l.Params.Data("b")}, {"x", n.x, x}, {"z0", n.z0, z0}} {
+		for i, v := range a.from {
+			if a.to[i] = T(v); math.IsInf(float64(a.to[i]), 0) {
+				return nil, nil, nil, fmt.Errorf("%s: array %q: %g is beyond the range of %T", n.path, a.name, v, a.to[i])
+			}
+		}
+	}
+	l.Updated()
+	return l, x, z0, nil
+}
