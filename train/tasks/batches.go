@@ -18,8 +18,10 @@ type Batch[T kernels.Float] struct {
 // Gather fills b with the given rows of s. It keeps b's memory where that is enough,
 // and refers to rows without copying it.
 func (b *Batch[T]) Gather(s Split, rows []int) {
-	b.Rows = rows
-	b.X = gather(b.X, s.X, s.N, rows)
+	b.Rows, b.X = rows, b.X[:0]
+	for _, r := range rows {
+		b.X = appendRow(b.X, s, r)
+	}
 	b.Y = gather(b.Y, s.Y, s.N, rows)
 	if s.Labels == nil {
 		b.Labels = nil
@@ -68,7 +70,7 @@ func NewBatches[T kernels.Float](s Split, size int, seed uint64) (*Batches[T], e
 	}
 	size = min(size, s.N)
 	b := &Batches[T]{split: s, size: size, seed: seed, order: make([]int, s.N)}
-	b.batch.X = make([]T, 0, size*width(s.X, s.N))
+	b.batch.X = make([]T, 0, size*s.Inputs())
 	b.batch.Y = make([]T, 0, size*width(s.Y, s.N))
 	b.batch.Labels = make([]int32, 0, size)
 	b.reorder(-1)

@@ -8,6 +8,8 @@ type Entry = catalog.Entry[Task]
 // Catalog lists the tasks.
 var Catalog = catalog.Must("task",
 	Entry{Name: "digits", Doc: digitsDoc, Refs: []string{digitsRef}, Value: Digits{}},
+	Entry{Name: "mnist", Doc: mnistDoc, Refs: []string{mnistRef}, Value: MNIST{}},
+	Entry{Name: "fashion-mnist", Doc: fashionDoc, Refs: []string{fashionRef}, Value: FashionMNIST{}},
 	Entry{Name: "linear", Doc: linearDoc, Value: Linear{}},
 	Entry{Name: "blobs", Doc: blobsDoc, Value: Blobs{}},
 )

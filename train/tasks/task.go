@@ -6,6 +6,8 @@ package tasks
 import (
 	"fmt"
 	"math"
+
+	"attractor/internal/kernels"
 )
 
 // Task makes a data set. Implementations are options structs whose zero fields mean the
@@ -44,17 +46,51 @@ type Dataset struct {
 	Test    Split
 }
 
-// Split is a part of a data set; one row per sample.
+// Split is a part of a data set; one row per sample. Its inputs are X or, where they were
+// measured in bytes, Bytes, an eighth of the size: the 70,000 pictures of MNIST take 55 MB.
+// [Split.Row] and [Batch.Gather] read both.
 type Split struct {
 	N      int
-	X      []float64 // [N, Inputs]
+	X      []float64 // [N, Inputs], or nil
+	Bytes  []byte    // [N, Inputs], or nil
+	Levels []Level   // what Bytes stand for; all splits of a data set share them
 	Labels []int32   // [N], each in [0, Outputs); nil in a regression
 	Y      []float64 // [N, Outputs]; nil in a classification
 }
 
+// Level is the input that each byte stands for. Of the K levels of a split, level k is that
+// of the k-th K-th of the columns: one for all of them, or one for each colour of a picture.
+type Level [256]float64
+
+// Row appends the inputs of sample i to dst.
+func (s Split) Row(dst []float64, i int) []float64 { return appendRow(dst, s, i) }
+
+func appendRow[T kernels.Float](dst []T, s Split, i int) []T {
+	if s.Bytes == nil {
+		w := width(s.X, s.N)
+		for _, x := range s.X[i*w : (i+1)*w] {
+			dst = append(dst, T(x))
+		}
+		return dst
+	}
+	w := width(s.Bytes, s.N)
+	row, each := s.Bytes[i*w:(i+1)*w], w/len(s.Levels)
+	for k := range s.Levels {
+		level := &s.Levels[k]
+		for _, b := range row[k*each : (k+1)*each] {
+			dst = append(dst, T(level[b]))
+		}
+	}
+	return dst
+}
+
+// Inputs is the width of a sample.
+func (s Split) Inputs() int { return width(s.X, s.N) + width(s.Bytes, s.N) }
+
 // Select returns a copy of the given rows, in the given order.
 func (s Split) Select(rows []int) Split {
-	out := Split{N: len(rows), X: selectRows(s.X, s.N, rows), Y: selectRows(s.Y, s.N, rows)}
+	out := Split{N: len(rows), X: selectRows(s.X, s.N, rows), Bytes: selectRows(s.Bytes, s.N, rows),
+		Levels: s.Levels, Y: selectRows(s.Y, s.N, rows)}
 	if s.Labels != nil {
 		out.Labels = make([]int32, len(rows))
 		for i, r := range rows {
@@ -64,19 +100,19 @@ func (s Split) Select(rows []int) Split {
 	return out
 }
 
-func selectRows(v []float64, n int, rows []int) []float64 {
+func selectRows[E any](v []E, n int, rows []int) []E {
 	if v == nil {
 		return nil
 	}
 	w := width(v, n)
-	out := make([]float64, 0, len(rows)*w)
+	out := make([]E, 0, len(rows)*w)
 	for _, r := range rows {
 		out = append(out, v[r*w:(r+1)*w]...)
 	}
 	return out
 }
 
-func width(v []float64, n int) int {
+func width[E any](v []E, n int) int {
 	if n == 0 {
 		return 0
 	}
@@ -107,12 +143,23 @@ func (d *Dataset) check(split string, s Split) error {
 	for _, c := range []struct {
 		what      string
 		got, each int
-	}{{"inputs", len(s.X), d.Inputs}, {"labels", len(s.Labels), labels}, {"real targets", len(s.Y), targets}} {
+	}{{"inputs", len(s.X) + len(s.Bytes), d.Inputs}, {"labels", len(s.Labels), labels}, {"real targets", len(s.Y), targets}} {
 		if s.N < 1 {
 			return fail(-1, -1, "at least one sample", fmt.Sprint(s.N))
 		}
 		if c.got != s.N*c.each {
 			return fail(-1, -1, fmt.Sprintf("%d %s (%d samples of %d)", s.N*c.each, c.what, s.N, c.each), fmt.Sprint(c.got))
+		}
+	}
+	if s.Bytes != nil && (s.X != nil || len(s.Levels) == 0 || d.Inputs%len(s.Levels) != 0) {
+		return fail(-1, -1, fmt.Sprintf("bytes alone, with a number of levels that divides the %d inputs", d.Inputs),
+			fmt.Sprintf("%d levels and %d inputs that are not bytes", len(s.Levels), len(s.X)))
+	}
+	for k := range s.Levels {
+		for b, x := range s.Levels[k] {
+			if !finite(x) {
+				return fail(-1, -1, fmt.Sprintf("a finite input for the byte %d", b), fmt.Sprint(x))
+			}
 		}
 	}
 	for i, x := range s.X {
