@@ -30,6 +30,7 @@ var shortcuts = []struct{ flag, path, doc string }{
 	{"epochs", "train.epochs", "passes over the training data"},
 	{"batch", "train.batch", "samples per step"},
 	{"lr", "optimizer.lr", "learning rate"},
+	{"engine", "train.engine", "executor of the graphs: fast or tape"},
 }
 
 // add gives a command --config, --set and the shortcuts but for those in without.
