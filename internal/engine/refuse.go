@@ -13,6 +13,7 @@ import (
 // to do instead.
 var wrongOps = map[string]string{
 	"randomOp":                "it draws from a generator that cannot be seeded; pass the random numbers as an input",
+	"dropoutOp":               "it draws from a generator that cannot be seeded; pass the mask as an input",
 	"avgPoolDiffOp":           "the gradient of AveragePool2D is wrong; use a convolution with a constant filter or means over reshaped axes",
 	"globalAveragePoolOp":     "GlobalAveragePool2D has no usable gradient; use Mean over the last two axes of a reshaped input",
 	"globalAveragePoolDiffOp": "GlobalAveragePool2D has no usable gradient; use Mean over the last two axes of a reshaped input",

@@ -16,12 +16,16 @@ import (
 // shape of that node; nil where no out depends on it. Nodes of stop are constants: nothing
 // is differentiated through them. wrt may name inner nodes as well as inputs.
 //
-// It fails when an op on the way has no symbolic derivative, naming the op.
+// It fails when an op on the way has no symbolic derivative, or one that is known to be wrong,
+// naming the op and what to use instead.
 func VJP(outs, cotangents, wrt gorgonia.Nodes, stop ...*gorgonia.Node) (gorgonia.Nodes, error) {
 	if len(outs) != len(cotangents) {
 		panic(fmt.Sprintf("vjp: %d outputs with %d cotangents", len(outs), len(cotangents)))
 	}
-	p := newPath(outs, wrt, stop)
+	p, err := newPath(outs, wrt, stop)
+	if err != nil {
+		return nil, err
+	}
 	sums := make(map[*gorgonia.Node]*gorgonia.Node)
 	add := func(n, g *gorgonia.Node) error {
 		if !p.active[n] {
@@ -55,11 +59,10 @@ func VJP(outs, cotangents, wrt gorgonia.Nodes, stop ...*gorgonia.Node) (gorgonia
 			return nil, fmt.Errorf("vjp: op %v (%T) has no symbolic derivative", n.Op(), n.Op())
 		}
 		children := p.children[n]
-		local, err := op.SymDiff(children, n, g)
+		local, differentiable, err := symDiff(op, children, n, g)
 		if err != nil {
-			return nil, fmt.Errorf("vjp: derivative of op %v: %w", n.Op(), err)
+			return nil, err
 		}
-		differentiable := op.DiffWRT(len(children))
 		for j, c := range children {
 			if j < len(local) && local[j] != nil && j < len(differentiable) && differentiable[j] {
 				if err := add(c, local[j]); err != nil {
@@ -114,7 +117,7 @@ type path struct {
 	through  map[*gorgonia.Node]bool // active, and some operand is active too
 }
 
-func newPath(outs, wrt gorgonia.Nodes, stop []*gorgonia.Node) path {
+func newPath(outs, wrt gorgonia.Nodes, stop []*gorgonia.Node) (path, error) {
 	p := path{
 		order:    Topological(outs...),
 		children: make(map[*gorgonia.Node]gorgonia.Nodes),
@@ -135,13 +138,19 @@ func newPath(outs, wrt gorgonia.Nodes, stop []*gorgonia.Node) path {
 		children := Children(n)
 		p.children[n] = children
 		for i, c := range children {
-			if p.active[c] && differentiable(n, i, len(children)) {
+			if !p.active[c] {
+				continue
+			}
+			if err := refuse(n); err != nil {
+				return p, err
+			}
+			if differentiable(n, i, len(children)) {
 				p.active[n], p.through[n] = true, true
 				break
 			}
 		}
 	}
-	return p
+	return p, nil
 }
 
 // differentiable reports whether n may depend smoothly on operand i of arity. An op that
