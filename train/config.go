@@ -47,7 +47,9 @@ type Config[T deq.Float] struct {
 	Adjoint   solvers.Settings // of Backward
 	Rule      config.Chosen[rules.Rule[T]]
 	Optimizer config.Chosen[optim.Optimizer[T]]
-	Train     Settings
+
+	Regularizer Regularizer
+	Train       Settings
 }
 
 // Settings are the section `train`.
@@ -67,6 +69,8 @@ type Settings struct {
 	NonFinite   string  `default:"stop" doc:"at a NaN or infinity in loss or gradient: stop, skip the update, or skip it and halve the learning rate" choices:"stop,skip,halve"`
 	Unconverged string  `default:"continue" doc:"when samples do not converge: go on with their best iterates and count them, or stop" choices:"continue,stop"`
 	Holdout     bool    `doc:"train on four fifths of the training data and test on the rest; the test data stays untouched"`
+	WarmStart   string  `default:"off" doc:"where the solves of a sample begin: off is 0 (the adjoint: its right-hand side), otherwise where those of the epoch before have ended" choices:"off,forward,adjoint,both"`
+	Certificate int     `doc:"steps between two certificates of the gradient in the records: residuals and a finite difference along a random direction; 0 is none"`
 
 	Stability      string  `default:"off" doc:"what to do about the spectral radius of the Jacobian: record it, warn when it passes stability_bound, or then shrink the recurrent weights by bound/radius, which brings it back to first order" choices:"off,record,warn,shrink"`
 	StabilityBound float64 `default:"0.99" doc:"largest spectral radius, for stability warn and shrink"`
@@ -84,6 +88,8 @@ func (s Settings) Validate() error {
 		return fmt.Errorf("clip: expected a positive bound, found %g", s.Clip)
 	case s.Shard < 0 || s.Workers < 0 || s.Warmup < 0:
 		return fmt.Errorf("shard, workers and warmup: expected at least 0, found %d, %d and %d", s.Shard, s.Workers, s.Warmup)
+	case s.Certificate < 0:
+		return fmt.Errorf("certificate: expected at least 0, found %d", s.Certificate)
 	case !(s.StabilityBound >= 0):
 		return fmt.Errorf("stability_bound: expected a positive number, found %g", s.StabilityBound)
 	case s.StabilityEvery < 0:
@@ -101,6 +107,7 @@ func (c *Config[T]) sections(p Parts[T]) []config.Section {
 		config.Choice("backward", "how the adjoint is solved", p.Linear, &c.Backward, &c.Adjoint),
 		config.Choice("rule", "how gradients are got", p.Rules, &c.Rule),
 		config.Choice("optimizer", "how parameters move", p.Optimizers, &c.Optimizer),
+		config.Struct("regularizer", "what is added to the loss", &c.Regularizer),
 		config.Struct("train", "the loop", &c.Train),
 	}
 }

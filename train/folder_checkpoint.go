@@ -40,6 +40,7 @@ func (c Config[T]) Options() []Option {
 	add("backward", c.Backward.Name, c.Backward.Value, c.Adjoint)
 	add("rule", c.Rule.Name, c.Rule.Value)
 	add("optimizer", c.Optimizer.Name, c.Optimizer.Value)
+	add("regularizer", "", c.Regularizer)
 	add("train", "", c.Train)
 	return out
 }
@@ -93,11 +94,12 @@ func (e *ConfigurationError) Error() string {
 	return b.String()
 }
 
-// The checkpoint holds tensors "params/NAME" and "optim/SLOT/NAME"; counters and running
+// The checkpoint holds tensors "params/NAME", "optim/SLOT/NAME" and "warm/NAME"; counters and running
 // sums are texts, floats in hexadecimal, so that not a bit is lost.
 const (
 	paramPrefix = "params/"
 	slotPrefix  = "optim/"
+	warmPrefix  = "warm/"
 )
 
 // counter is a number of the progress that is saved under a name.
@@ -162,6 +164,9 @@ func (r *Run[T]) save() error {
 	for name, data := range r.state.Slots() {
 		f.Tensors[slotPrefix+name] = checkpoint.Of(data)
 	}
+	for name, states := range r.warm.slots() {
+		f.Tensors[warmPrefix+name] = checkpoint.Of(*states)
+	}
 	steps, peak := r.state.Steps(), r.peakBytes()
 	for _, c := range r.progress.counters(&r.size, &steps, &peak) {
 		f.Meta[c.name] = c.text()
@@ -222,6 +227,12 @@ func (r *Run[T]) load(path string) (metrics int64, err error) {
 			return 0, fmt.Errorf("train: %w", err)
 		}
 	}
+	starts := map[string][]T{}
+	for name, states := range r.warm.slots() {
+		if starts[name], err = checkpoint.As[T](f, warmPrefix+name, len(*states)); err != nil {
+			return 0, fmt.Errorf("train: %w", err)
+		}
+	}
 	if err := r.state.Restore(steps, slots); err != nil {
 		return 0, fmt.Errorf("train: %s: %w", path, err)
 	}
@@ -229,6 +240,7 @@ func (r *Run[T]) load(path string) (metrics int64, err error) {
 		copy(r.Layer.Params[i].Data, v)
 	}
 	r.Layer.Updated()
+	r.warm.restore(starts)
 	r.progress, r.peak = at, peak
 	return metrics, nil
 }

@@ -36,6 +36,11 @@ type Trainer[T deq.Float] struct {
 	trained   []int // indices of the parameters that learn
 	learnCell bool
 
+	regularizer Regularizer
+	lossName    string
+	warm        warm[T]
+	twin        *deq.Layer[float64] // for certificates
+
 	progress
 	ruleBytes int
 }
@@ -72,6 +77,9 @@ type Step[T deq.Float] struct {
 	Grads       deq.Params[T]
 	Trained     []int // indices of the parameters that learn
 	Record      StepRecord
+
+	adjoint []T      // the rule's u, where it is asked for
+	added   added[T] // to the loss
 }
 
 // Observer looks at every step.
@@ -93,6 +101,11 @@ type StepRecord struct {
 	Failed   int     `json:"failed"`          // samples of which a solve did not converge
 	Drift    Number  `json:"drift,omitempty"` // largest of the batch, where a relaxation was run backwards
 	Skipped  string  `json:"skipped,omitempty"`
+
+	Jacobian    *Number      `json:"jacobian_norm,omitempty"` // ‖J‖²_F/n by the probes of the Jacobian penalty
+	Correction  *Number      `json:"correction,omitempty"`    // the fixed-point correction
+	Certificate *Certificate `json:"certificate,omitempty"`
+
 	Radius   *Number `json:"spectral_radius,omitempty"` // largest of the batch, where Settings.Stability wants it
 	Unstable string  `json:"unstable,omitempty"`        // that the radius passes the bound
 }
@@ -163,7 +176,7 @@ func NewOn[T deq.Float](c Config[T], p Parts[T], data *tasks.Dataset) (*Trainer[
 	if err != nil {
 		return nil, fmt.Errorf("train: %w", err)
 	}
-	t.loss = entry.Value
+	t.loss, t.lossName = entry.Value, loss
 	if t.batches, err = tasks.NewBatches[T](t.fit, s.Batch, s.Seed); err != nil {
 		return nil, fmt.Errorf("train: %w", err)
 	}
@@ -177,6 +190,19 @@ func NewOn[T deq.Float](c Config[T], p Parts[T], data *tasks.Dataset) (*Trainer[
 	}
 	if err := t.rule.Check(t.Layer); err != nil {
 		return nil, fmt.Errorf("train: rule %q cannot train model %q: %w", c.Rule.Name, c.Model.Name, err)
+	}
+	if t.warm, err = newWarm(s.WarmStart, t.rule, t.fit.N, t.Layer.Units); err != nil {
+		return nil, fmt.Errorf("train: rule %q: %w", c.Rule.Name, err)
+	}
+	t.regularizer = options.WithDefaults(c.Regularizer)
+	if err := t.regularizer.check(temporal(t.rule), t.Layer.CheckJacobianPenalty); err != nil {
+		return nil, fmt.Errorf("train: regularizer: %w", err)
+	}
+	if s.Certificate > 0 {
+		t.twin, err = deq.New[float64](c.Model.Value, data.Inputs, data.Outputs, s.Seed, deq.Config{Batch: t.batches.Size(), Shard: s.Shard, Workers: s.Workers})
+		if err != nil {
+			return nil, fmt.Errorf("train: model %q in float64, for certificates: %w", c.Model.Name, err)
+		}
 	}
 	if rule, ok := t.rule.(rules.ForwardChecker[T]); ok {
 		if err := rule.CheckForward(t.forward); err != nil {
@@ -234,7 +260,7 @@ func (t *Trainer[T]) Steps() int {
 
 // Bytes is the memory that layer, solvers, rule and optimiser hold for their numbers.
 func (t *Trainer[T]) Bytes() int {
-	return t.Layer.Bytes() + t.grads.Bytes() + t.state.Bytes() + t.ruleBytes
+	return t.Layer.Bytes() + t.grads.Bytes() + t.state.Bytes() + t.warm.bytes() + t.ruleBytes
 }
 
 // Done reports whether all steps have been made.
@@ -273,6 +299,9 @@ func (t *Trainer[T]) step(ctx context.Context, observers ...Observer[T]) (StepRe
 	if err := t.measureStability(&s); err != nil {
 		return StepRecord{}, err
 	}
+	if err := t.certify(ctx, &s); err != nil {
+		return StepRecord{}, err
+	}
 	for _, o := range observers {
 		if err := o.Observe(ctx, s); err != nil {
 			return StepRecord{}, err
@@ -283,6 +312,7 @@ func (t *Trainer[T]) step(ctx context.Context, observers ...Observer[T]) (StepRe
 		return s.Record, err
 	}
 	t.shrink(s.Record)
+	t.warm.keep(&s)
 	t.Wall += wall + time.Since(start)
 	t.Counts.Cell += spent.Cell
 	t.Counts.Adjoint += spent.Adjoint
@@ -330,7 +360,8 @@ func (t *Trainer[T]) gradients(ctx context.Context, batch *tasks.Batch[T]) (Step
 	var err error
 	switch rule := t.rule.(type) {
 	case rules.EquilibriumRule[T]:
-		if s.Equilibrium, err = t.Layer.Solve(ctx, batch.X, nil, t.forward); err != nil {
+		guess := t.guess(t.warm.z, batch.Rows)
+		if s.Equilibrium, err = t.Layer.SolveKeeping(ctx, batch.X, guess, t.forward, t.regularizer.keep()); err != nil {
 			return s, t.stepError(err)
 		}
 		e := s.Equilibrium
@@ -338,13 +369,23 @@ func (t *Trainer[T]) gradients(ctx context.Context, batch *tasks.Batch[T]) (Step
 		if s.Output, err = t.Layer.Evaluate(e.Z, loss, t.grads); err != nil {
 			return s, t.stepError(err)
 		}
+		if err := t.penalise(&s, e); err != nil {
+			return s, t.stepError(err)
+		}
 		if t.learnCell {
-			report, err = rule.Gradient(ctx, rules.Situation[T]{
+			situation := rules.Situation[T]{
 				Equilibrium: e, Output: s.Output, Loss: loss, Forward: t.forward, Backward: t.backward,
-			}, t.grads)
-			if err != nil {
+				Guess: t.guess(t.warm.u, batch.Rows),
+			}
+			if t.warm.u != nil || t.certified() {
+				situation.Tell = func(u []T) { s.adjoint = append([]T(nil), u...) }
+			}
+			if report, err = rule.Gradient(ctx, situation, t.grads); err != nil {
 				return s, t.stepError(err)
 			}
+		}
+		if err := t.correct(&s); err != nil {
+			return s, t.stepError(err)
 		}
 		report.Solves = append(report.Solves, e.Report)
 		for _, r := range e.Report.Residual {
@@ -360,6 +401,13 @@ func (t *Trainer[T]) gradients(ctx context.Context, batch *tasks.Batch[T]) (Step
 			return s, t.stepError(err)
 		}
 		if t.learnCell {
+			e, err := t.Layer.At(batch.X, s.Z)
+			if err != nil {
+				return s, t.stepError(err)
+			}
+			if err := t.penalise(&s, e); err != nil {
+				return s, t.stepError(err)
+			}
 			if report, err = rule.Gradient(ctx, tr, s.Output, t.grads); err != nil {
 				return s, t.stepError(err)
 			}
