@@ -14,14 +14,15 @@ import (
 	"attractor/internal/catalog"
 	"attractor/internal/kernels"
 	"attractor/internal/peers"
+	"attractor/solvers/study"
 	"attractor/train"
 )
 
 // benchFlags are the options of bench.
 type benchFlags struct {
-	quick, noTape, peers bool
-	time                 time.Duration
-	python               string
+	quick, noTape, peers, solvers bool
+	time                          time.Duration
+	python, out                   string
 }
 
 // benchmark is the output of bench --json.
@@ -33,6 +34,8 @@ type benchmark struct {
 
 	Peers       []peerInfo         `json:"peers,omitempty"`
 	Comparisons []peers.Comparison `json:"comparisons,omitempty"`
+
+	Solvers *study.Table `json:"solvers,omitempty"`
 }
 
 // peerInfo is a peer that was measured, or why not.
@@ -56,13 +59,20 @@ whose names hold one of them, such as cell/64x256, step or gemm.
 
 With --peers it measures instead a whole training step beside torchdeq on PyTorch and a
 compiled step in JAX, with the same weights, solver and tolerance, and checks that the gradients
-are equal; name cases to measure them as well.`,
+are equal; name cases to measure them as well.
+
+With --solvers it measures instead the evaluations and the time that every solver takes on random
+networks z = tanh(Wz + b) of gains 0.5 to 1.5; with --out it also draws them.`,
 		Example: fmt.Sprintf(`  %[1]s bench cell adjoint
   %[1]s bench --quick
+  %[1]s bench --solvers --out figures
   %[1]s bench --peers --python peers/bin/python`, p.name),
 		RunE: func(cmd *cobra.Command, words []string) error {
 			if f.time <= 0 {
 				return usagef("--time: expected a positive duration, found %v", f.time)
+			}
+			if f.out != "" && !f.solvers {
+				return usagef("--out is for the figure of --solvers")
 			}
 			err := p.bench(cmd.Context(), f, words)
 			if errors.Is(err, context.Canceled) {
@@ -76,6 +86,8 @@ are equal; name cases to measure them as well.`,
 	flags.BoolVar(&f.noTape, "no-tape", false, "leave the TapeMachine out")
 	flags.DurationVar(&f.time, "time", time.Second, "how long to measure a case (with --peers: five times that)")
 	flags.BoolVar(&f.peers, "peers", false, "compare with torchdeq and JAX")
+	flags.BoolVar(&f.solvers, "solvers", false, "measure what every solver spends on random networks")
+	flags.StringVar(&f.out, "out", "", "with --solvers: `DIR` for the figure")
 	flags.StringVar(&f.python, "python", "python3", "Python `INTERPRETER` that has the peers' packages")
 	p.jsonFlag(cmd)
 	return cmd
@@ -92,7 +104,7 @@ func (p *program) bench(ctx context.Context, f benchFlags, words []string) error
 		cases, shapes, budget = bench.Quick(cases), shapes[:1], min(budget, 20*time.Millisecond)
 	}
 	cases = bench.Select(cases, words...)
-	if f.peers && len(words) == 0 {
+	if (f.peers || f.solvers) && len(words) == 0 {
 		cases = nil
 	}
 	e := train.ReadEnvironment(0)
@@ -107,6 +119,11 @@ func (p *program) bench(ctx context.Context, f benchFlags, words []string) error
 	}
 	if f.peers {
 		if err := p.benchPeers(ctx, &b, f, shapes, 5*budget); err != nil {
+			return err
+		}
+	}
+	if f.solvers {
+		if err := p.benchSolvers(ctx, &b, f); err != nil {
 			return err
 		}
 	}
