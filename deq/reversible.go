@@ -159,7 +159,7 @@ func (tr *Trajectory[T]) reverse(ctx context.Context, dz []T, g Params[T]) error
 				return nil, err
 			}
 			if back.expr.onState() {
-				kernels.Add(df, df, back.program.Out(0))
+				kernels.Add(df, df, back.program.Out(0)[:len(df)])
 			}
 			return back, nil
 		})

@@ -41,11 +41,11 @@ type Bench struct {
 	Tight deq.Solver[float64]
 }
 
-// NewBench makes one of the given model, in two shards, with all parameters random.
+// NewBench makes one of the given model, in two shards of which one is not full, with all parameters random.
 func NewBench(t testing.TB, m models.Rate, seed uint64) *Bench {
 	t.Helper()
 	m.N = units
-	l, err := deq.New[float64](m, inputs, outputs, seed, deq.Config{Batch: rows, Shard: 4})
+	l, err := deq.New[float64](m, inputs, outputs, seed, deq.Config{Batch: rows + 1, Shard: 4})
 	if err != nil {
 		t.Fatal(err)
 	}
