@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"attractor/internal/engine"
 	"attractor/internal/options"
 	"attractor/models"
 	"attractor/solvers"
@@ -41,8 +42,9 @@ type Layer[T Float] struct {
 	config  Config
 	dims    dims
 	shards  []*shard[T]
-	version uint64        // of the parameters
-	points  atomic.Uint64 // ids given out
+	version uint64            // of the parameters
+	weights engine.Weights[T] // packed
+	points  atomic.Uint64     // ids given out
 	counts  Counts
 }
 
@@ -90,7 +92,10 @@ func New[T Float](m models.Model, inputs, outputs int, seed uint64, c Config) (*
 }
 
 // Updated must be called after Params have changed.
-func (l *Layer[T]) Updated() { l.version++ }
+func (l *Layer[T]) Updated() {
+	l.version++
+	l.weights.Changed()
+}
 
 // Batch is the largest number of samples of one solve.
 func (l *Layer[T]) Batch() int { return l.config.Batch }
@@ -117,7 +122,7 @@ func (l *Layer[T]) count(f function, rows int) {
 
 // Bytes is the memory of the parameters, the programs and the solvers.
 func (l *Layer[T]) Bytes() int {
-	n := l.Params.Bytes()
+	n := l.Params.Bytes() + l.weights.Bytes()
 	for _, s := range l.shards {
 		n += s.bytes()
 	}

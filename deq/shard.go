@@ -56,6 +56,7 @@ func (s *shard[T]) program(f function) (*unit[T], error) {
 	if err != nil {
 		return nil, fmt.Errorf("deq: compile the %v: %w", f, err)
 	}
+	p.Share(&l.weights)
 	for i, n := range e.theta {
 		if n == nil {
 			continue

@@ -53,7 +53,8 @@ type packKey struct {
 
 type packing[T kernels.Float] struct {
 	key     packKey
-	weights kernels.Packed[T]
+	own     kernels.Packed[T]
+	weights *kernels.Packed[T] // own, or shared
 	rate    Rate
 	label   string
 }
@@ -68,13 +69,19 @@ func (p *program[T]) pack(v *value, trans bool, k, n int) *packing[T] {
 		}
 	}
 	w := &packing[T]{key: key, rate: v.rate, label: v.resolve().label()}
+	w.weights = &w.own
+	parameter := v.resolve().bound && v.rate == Parameters
 	p.packed = append(p.packed, w)
 	ld := n
 	if trans {
 		ld = k
 	}
 	p.append(v.rate, func(int) error {
-		w.weights.Pack(trans, k, n, p.memory[m], ld)
+		if p.shared != nil && parameter {
+			w.weights = p.shared.pack(trans, k, n, p.memory[m], ld)
+			return nil
+		}
+		w.own.Pack(trans, k, n, p.memory[m], ld)
 		return nil
 	})
 	return w
@@ -151,7 +158,7 @@ func (p *program[T]) emitProduct(s *step) {
 		w := p.pack(v.args[1], v.op.transB, v.k, v.n)
 		p.append(s.rate, func(rows int) error {
 			begin()
-			kernels.GemmPacked(m(rows), p.memory[a], lda, &w.weights, beta, p.memory[c], v.n, q.done)
+			kernels.GemmPacked(m(rows), p.memory[a], lda, w.weights, beta, p.memory[c], v.n, q.done)
 			return nil
 		})
 	default:

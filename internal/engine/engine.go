@@ -82,6 +82,11 @@ type Program[T kernels.Float] interface {
 	// any time.
 	Bind(n *gorgonia.Node, data []T) error
 
+	// Share makes the program use packed parameters of w, which other programs share, instead of
+	// packing its own. Call it before the first Run; Changed of w before a Run of
+	// rate Parameters that is to see new values.
+	Share(w *Weights[T])
+
 	// Run computes the nodes of exactly rate r on the first rows samples; rows is of no consequence
 	// for a rate below Batch. It reads what slower rates have computed.
 	//
@@ -102,7 +107,7 @@ type Program[T kernels.Float] interface {
 	// next Run of their own rate.
 	Out(i int) []T
 
-	// Bytes returns the memory held in buffers and packed weights.
+	// Bytes returns the memory held in buffers and packed weights, without shared ones.
 	Bytes() int
 
 	// RowWise returns nil if the program may run on a part of its rows, otherwise what mixes

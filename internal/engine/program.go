@@ -91,7 +91,8 @@ type program[T kernels.Float] struct {
 	listed  map[*gorgonia.Node]bool
 	moving  []moving
 	packed  []*packing[T]
-	scratch int // numbers in registers and the like
+	shared  *Weights[T] // nil without
+	scratch int         // numbers in registers and the like
 }
 
 // moving is a buffer whose rows Compact moves.
@@ -152,6 +153,8 @@ func (p *program[T]) Bind(n *gorgonia.Node, data []T) error {
 	p.memory[v.memory] = data
 	return nil
 }
+
+func (p *program[T]) Share(w *Weights[T]) { p.shared = w }
 
 func (p *program[T]) Run(r Rate, rows int) error {
 	if r < Batch {
@@ -216,7 +219,7 @@ func (p *program[T]) Bytes() int {
 	var zero T
 	n *= int(unsafe.Sizeof(zero))
 	for _, k := range p.packed {
-		n += k.weights.Bytes()
+		n += k.own.Bytes()
 	}
 	return n
 }

@@ -218,6 +218,9 @@ func (p *tape[T]) Bind(n *gorgonia.Node, data []T) error {
 	return nil
 }
 
+// Share does nothing: the TapeMachine packs nothing.
+func (p *tape[T]) Share(*Weights[T]) {}
+
 func (p *tape[T]) Run(r Rate, rows int) error {
 	if r < Batch {
 		rows = p.rows
