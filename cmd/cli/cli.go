@@ -117,7 +117,7 @@ Begin with "` + p.name + ` compare". A name from "` + p.name + ` list" is explai
 	}
 	root.PersistentFlags().BoolVarP(&p.quiet, "quiet", "q", false, "no progress and no messages but warnings")
 	root.SetFlagErrorFunc(p.flagError)
-	root.AddCommand(p.compareCommand(), p.trainCommand(), p.gradcheckCommand(), p.solveCommand(), p.explainCommand(), p.benchCommand(),
+	root.AddCommand(p.compareCommand(), p.trainCommand(), p.reproduceCommand(), p.gradcheckCommand(), p.solveCommand(), p.explainCommand(), p.benchCommand(),
 		p.listCommand(), p.citeCommand(), p.doctorCommand(), p.versionCommand())
 	root.SetHelpCommand(p.helpCommand())
 	root.InitDefaultHelpCmd()

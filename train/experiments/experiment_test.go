@@ -1,0 +1,31 @@
+package experiments
+
+import (
+	"math"
+	"testing"
+)
+
+func TestChecks(t *testing.T) {
+	for _, c := range []struct {
+		is              Relation
+		measured, bound float64
+		holds           bool
+	}{
+		{Below, 1, 1, false}, {Below, 0.9, 1, true}, {AtMost, 1, 1, true}, {AtMost, 1.1, 1, false},
+		{Above, 1, 1, false}, {Above, 1.1, 1, true}, {AtLeast, 1, 1, true}, {AtLeast, 0.9, 1, false},
+		{Below, math.NaN(), 1, false}, {AtLeast, math.NaN(), 1, false}, {Above, math.Inf(1), 1, true},
+	} {
+		var r Result
+		r.Bound("x", c.measured, c.is, c.bound, "a test")
+		if r.Checks[0].Holds != c.holds {
+			t.Errorf("%g %s %g: %v", c.measured, c.is, c.bound, !c.holds)
+		}
+	}
+	var r Result
+	r.Equal("within", 1.009, 1, 0.01, "a test")
+	r.Equal("beyond", 1.011, 1, 0.01, "a test")
+	r.Equal("nan", math.NaN(), 1, 0.01, "a test")
+	if !r.Checks[0].Holds || r.Checks[1].Holds || r.Failed() != 2 {
+		t.Errorf("%+v", r.Checks)
+	}
+}
