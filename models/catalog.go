@@ -14,7 +14,10 @@ var Catalog = catalog.Must("model",
 State z [batch, units], input x [batch, inputs], linear readout y = z·Woᵀ + bo.
 W starts as gain·randn/√units, whose eigenvalues fill the disc of radius gain; with
 gain·max φ′ below 1 the cell is likely to contract and its fixed point to be unique.
-Parameters: W [units, units], U [units, inputs], b [units], Wo [outputs, units], bo [outputs].`,
+With normalize weight W is g·W/‖W‖ row by row, with spectral it is scaled to a spectral norm
+of at most bound: below 1 the cell contracts whatever is learned, since no φ is steeper than 1.
+Parameters: W [units, units], U [units, inputs], b [units], Wo [outputs, units], bo [outputs],
+and g [units, 1] with normalize weight.`,
 		Refs: []string{`@article{sompolinsky1988chaos,
   title   = {Chaos in Random Neural Networks},
   author  = {Sompolinsky, H. and Crisanti, A. and Sommers, H. J.},
@@ -23,6 +26,21 @@ Parameters: W [units, units], U [units, inputs], b [units], Wo [outputs, units],
   pages   = {259--262},
   year    = {1988},
   doi     = {10.1103/PhysRevLett.61.259}
+}`, `@inproceedings{salimans2016weight,
+  title     = {Weight Normalization: A Simple Reparameterization to Accelerate Training of Deep Neural Networks},
+  author    = {Salimans, Tim and Kingma, Diederik P.},
+  booktitle = {Advances in Neural Information Processing Systems},
+  volume    = {29},
+  year      = {2016},
+  eprint    = {1602.07868},
+  archiveprefix = {arXiv}
+}`, `@inproceedings{miyato2018spectral,
+  title     = {Spectral Normalization for Generative Adversarial Networks},
+  author    = {Miyato, Takeru and Kataoka, Toshiki and Koyama, Masanori and Yoshida, Yuichi},
+  booktitle = {International Conference on Learning Representations},
+  year      = {2018},
+  eprint    = {1802.05957},
+  archiveprefix = {arXiv}
 }`},
 		Value: Rate{},
 	},

@@ -26,7 +26,14 @@ func TestRateOptions(t *testing.T) {
 			modeltest.Test(t, models.Rate{N: 7, Activation: activation, Leak: leak})
 		}
 	}
-	for _, bad := range []models.Rate{{N: -1}, {Activation: "tan"}, {Gain: -1}, {InputGain: -2}, {Leak: 1.5}, {Leak: math.NaN()}} {
+	for _, m := range []models.Rate{
+		{Normalize: "weight"}, {Normalize: "spectral"}, // within the bound, or so
+		{Normalize: "spectral", Gain: 2, Bound: 0.7}, {Normalize: "spectral", Gain: 0.2, Activation: "softplus", Leak: 0.5},
+	} {
+		m.N = 7
+		modeltest.Test(t, m)
+	}
+	for _, bad := range []models.Rate{{Normalize: "wieght"}, {Bound: -1}, {N: -1}, {Activation: "tan"}, {Gain: -1}, {InputGain: -2}, {Leak: 1.5}, {Leak: math.NaN()}} {
 		if bad.Validate() == nil {
 			t.Errorf("%+v is accepted", bad)
 		}

@@ -63,6 +63,12 @@ func (s *Scope) LogSoftMax(a *gorgonia.Node) *gorgonia.Node {
 	return s.apply(ops.Op{Kind: ops.LogSoftMax}, a)
 }
 
+// LogSumExp returns log Σeᵃ of every row, [rows, 1].
+func (s *Scope) LogSumExp(a *gorgonia.Node) *gorgonia.Node {
+	// a − logsoftmax is the result in every column; the softmax weights those that are exact.
+	return s.Sum(s.Mul(s.SoftMax(a), s.Sub(a, s.LogSoftMax(a))))
+}
+
 // LayerNorm returns (a − mean)/√(variance + eps) of every row, the variance being the mean square. A gain and
 // a bias of its own for every column are added by Gain and Bias.
 //
@@ -105,6 +111,9 @@ func (s *Scope) Abs(a *gorgonia.Node) *gorgonia.Node { return s.elementwise("abs
 
 // Neg returns −a.
 func (s *Scope) Neg(a *gorgonia.Node) *gorgonia.Node { return s.elementwise("neg", a) }
+
+// Inverse returns 1/a.
+func (s *Scope) Inverse(a *gorgonia.Node) *gorgonia.Node { return s.elementwise("inv", a) }
 
 // Div returns a/b elementwise.
 func (s *Scope) Div(a, b *gorgonia.Node) *gorgonia.Node {
@@ -176,7 +185,7 @@ var elementwiseOps = sync.OnceValues(func() (map[elementwiseOp]gorgonia.Op, erro
 	for _, dtype := range []tensor.Dtype{tensor.Float32, tensor.Float64} {
 		x := gorgonia.NewMatrix(gorgonia.NewGraph(), dtype, gorgonia.WithShape(2, 2), gorgonia.WithName("x"))
 		for _, f := range []func(*gorgonia.Node) (*gorgonia.Node, error){
-			gorgonia.Exp, gorgonia.Log, gorgonia.Sqrt, gorgonia.Square, gorgonia.Abs, gorgonia.Neg,
+			gorgonia.Exp, gorgonia.Log, gorgonia.Sqrt, gorgonia.Square, gorgonia.Abs, gorgonia.Neg, gorgonia.Inverse,
 		} {
 			n, err := f(x)
 			if err != nil {

@@ -71,6 +71,8 @@ func operations() []operation {
 				}},
 			{name: "softmax", build: unary((*scope).SoftMax), want: softMax},
 			{name: "log softmax", build: unary((*scope).LogSoftMax), want: func(row []float64) []float64 { return rowwise(math.Log)(softMax(row)) }},
+			{name: "log-sum-exp", build: unary((*scope).LogSumExp), want: func(row []float64) []float64 { return []float64{math.Log(sum(rowwise(math.Exp)(row)))} }},
+			{name: "inverse", positive: true, build: unary((*scope).Inverse), want: rowwise(func(v float64) float64 { return 1 / v })},
 			{name: "softmax and its logarithm", build: unary(func(s *scope, z *node) *node { return s.Mul(s.SoftMax(z), s.LogSoftMax(z)) }),
 				want: func(row []float64) []float64 {
 					return rowwise(func(p float64) float64 { return p * math.Log(p) })(softMax(row))
@@ -107,6 +109,15 @@ func operations() []operation {
 				gate := func(i int) *node { return s.Slice(gates, 2*i, 2*i+2) }
 				state := s.Mul(s.Sigmoid(gate(0)), s.Tanh(gate(1)))
 				return s.Concat(s.Mul(s.Sigmoid(gate(2)), s.Tanh(state)), s.Add(state, gate(3)))
+			}},
+			{name: "weight normalisation", others: [][2]int{{6, size[1]}, {6, 1}}, build: func(s *scope, z *node, o []*node) *node {
+				return s.Tanh(s.MatMul(z, s.WeightNorm(o[0], o[1]), false, true))
+			}},
+			{name: "spectral normalisation", others: [][2]int{{6, size[1]}}, build: func(s *scope, z *node, o []*node) *node {
+				return s.Tanh(s.MatMul(z, s.BoundSpectralNorm(o[0], 0.7), false, true))
+			}},
+			{name: "spectral normalisation within the bound", others: [][2]int{{6, size[1]}}, build: func(s *scope, z *node, o []*node) *node {
+				return s.Tanh(s.MatMul(z, s.BoundSpectralNorm(o[0], 70), false, true))
 			}},
 			{name: "attention over slots", others: [][2]int{{3, size[1]}, {3, size[1]}}, build: func(s *scope, z *node, o []*node) *node {
 				weights := s.SoftMax(s.Scale(0.7, s.MatMul(z, o[0], false, true)))

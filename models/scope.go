@@ -32,7 +32,7 @@ type Scope struct {
 
 // Synapse is a product pre·Wᵀ of a cell.
 type Synapse struct {
-	Param   string         // the weights W [post units, pre units]
+	Param   string         // the weights W [post units, pre units], or what they are made of
 	Pre     *gorgonia.Node // presynaptic activity [batch, pre units]
 	Product *gorgonia.Node // pre·Wᵀ [batch, post units]
 }
@@ -138,8 +138,12 @@ func (s *Scope) Const(c float64) *gorgonia.Node {
 // Linear returns pre·Wᵀ [batch, out] for pre [batch, in] and the parameter W [out, in], and
 // records the synapse.
 func (s *Scope) Linear(param string, pre *gorgonia.Node) *gorgonia.Node {
-	w := s.Param(param)
-	product := s.MatMul(pre, w, false, true)
+	return s.LinearWith(param, s.Param(param), pre)
+}
+
+// LinearWith is Linear with weights [out, in] that are a function of the parameter.
+func (s *Scope) LinearWith(param string, weights, pre *gorgonia.Node) *gorgonia.Node {
+	product := s.MatMul(pre, weights, false, true)
 	if s.err != nil {
 		return nil
 	}

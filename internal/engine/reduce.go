@@ -93,14 +93,14 @@ func (p *program[T]) emitSoftmax(v *value) {
 // emitNorm2 computes the largest singular value σ of a matrix, or its gradient u·vᵀ, in float64.
 func (p *program[T]) emitNorm2(v *value) {
 	from, to := source(v.args[0]), v.memory
-	top, wide := ops.NewTop(v.m, v.n), make([]float64, v.m*v.n)
+	top, wide := ops.NewTop(v.m, v.n, ops.Tolerance[T]()), make([]float64, v.m*v.n)
 	p.scratch += (top.Bytes() + 8*len(wide)) / int(dtypeOf[T]().Size())
 	p.append(v.rate, func(int) error {
 		dst := p.memory[to]
 		for i, w := range p.memory[from][:len(wide)] {
 			wide[i] = float64(w)
 		}
-		top.Solve(wide)
+		top.SolveOnce(wide)
 		if v.op.kind == norm2Kind {
 			dst[0] = T(top.Sigma)
 			return nil

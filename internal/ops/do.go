@@ -112,8 +112,8 @@ func compute[T kernels.Float](o Op, out matrix[T], in []matrix[T]) {
 			softMax(out.row(i), x.row(i), o.Kind == LogSoftMax)
 		}
 	case Norm2, Norm2Grad:
-		top := NewTop(x.rows, x.columns)
-		top.Solve(widen(x.data))
+		top := NewTop(x.rows, x.columns, Tolerance[T]())
+		top.SolveOnce(widen(x.data))
 		if o.Kind == Norm2 {
 			out.data[0] = T(top.Sigma)
 			return

@@ -1,8 +1,10 @@
 package ops_test
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -41,7 +43,7 @@ func TestTop(t *testing.T) {
 		"large":     {300, 300, normal(r, 90000)},
 	} {
 		t.Run(name, func(t *testing.T) {
-			top := ops.NewTop(c.rows, c.columns)
+			top := ops.NewTop(c.rows, c.columns, 1e-14)
 			top.Solve(c.w)
 			var svd mat.SVD
 			w := mat.NewDense(c.rows, c.columns, c.w)
@@ -59,15 +61,23 @@ func TestTop(t *testing.T) {
 					t.Fatalf("Wᵀu differs from σv by %.2g", d)
 				}
 			}
-			again := ops.NewTop(c.rows, c.columns)
+			again := ops.NewTop(c.rows, c.columns, 1e-14)
 			again.Solve(normal(r, len(c.w)))
 			again.Solve(c.w)
+			for range 2 {
+				again.SolveOnce(c.w)
+				again.SolveOnce(normal(r, len(c.w)))
+			}
+			again.SolveOnce(c.w)
+			if !slices.Equal(again.U, top.U) || !slices.Equal(again.V, top.V) {
+				t.Error("u and v depend on what was solved before")
+			}
 			if again.Sigma != top.Sigma {
 				t.Errorf("σ depends on what was solved before: %v, then %v", top.Sigma, again.Sigma)
 			}
 		})
 	}
-	bad := ops.NewTop(3, 3)
+	bad := ops.NewTop(3, 3, 1e-14)
 	bad.Solve([]float64{1, 2, math.NaN(), 4, 5, 6, 7, 8, math.Inf(1)})
 	if !math.IsNaN(bad.Sigma) {
 		t.Errorf("σ of a matrix with NaN is %v", bad.Sigma)
@@ -135,13 +145,15 @@ func TestMisfits(t *testing.T) {
 }
 
 func BenchmarkTop(b *testing.B) {
-	for name, n := range map[string]int{"n=128": 128, "n=512": 512} {
-		b.Run(name, func(b *testing.B) {
-			w, top := normal(rand.New(rand.NewPCG(1, 2)), n*n), ops.NewTop(n, n)
-			b.ReportAllocs()
-			for b.Loop() {
-				top.Solve(w)
-			}
-		})
+	for _, n := range []int{128, 512} {
+		for _, tolerance := range []float64{1e-9, 1e-14} {
+			b.Run(fmt.Sprintf("n=%d/tolerance=%g", n, tolerance), func(b *testing.B) {
+				w, top := normal(rand.New(rand.NewPCG(1, 2)), n*n), ops.NewTop(n, n, tolerance)
+				b.ReportAllocs()
+				for b.Loop() {
+					top.Solve(w)
+				}
+			})
+		}
 	}
 }
