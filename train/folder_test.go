@@ -92,7 +92,7 @@ var resumed = []struct {
 	{"reparam-gradient/adamw", []string{"rule=reparam-gradient", "optimizer=adamw", "train.clip=0.1"}},
 	{"eqprop/adam, recurrent", []string{"rule=eqprop", "train.trained=recurrent", "train.schedule=linear"}},
 	{"skipped steps", []string{"train.non_finite=halve", "optimizer={name: sgd, lr: 1e39}", "model.activation=linear", "train.unconverged=continue"}},
-	{"shrunk", []string{"model.gain=1.6", "train.stability=shrink", "train.stability_every=2"}},
+	{"shrunk", []string{"model.gain=1.6", "train.stability=shrink", "train.stability_bound=0.8", "train.stability_every=2"}},
 	{"warm, certified", []string{"train.warm_start=both", "train.batch=24", "train.certificate=3"}},
 	{"regularised", []string{"regularizer={jacobian: 0.5, probes: 2, probability: 0.5, stop_epoch: 2, correction: 3}"}},
 	{"shine, warm", []string{"rule=shine", "solver=broyden", "train.warm_start=forward"}},

@@ -151,7 +151,7 @@ func loadNetwork(path string, required ...string) (*network, error) {
 	}
 	// What is read, what the layer holds of it, and packed for its programs.
 	if need, free := 8*4*numbers, float64(train.FreeMemory()); free > 0 && need > free {
-		return nil, fmt.Errorf("%s: %d units and %d samples need about %.3g GiB of memory, of which %.3g are free", path, n.units, n.samples, need/(1<<30), free/(1<<30))
+		return nil, fmt.Errorf("%s: %.3g numbers need about %.3g GiB of memory, of which %.3g are free", path, numbers, need/(1<<30), free/(1<<30))
 	}
 	for name, dst := range map[string]*[]float64{"W": &n.w, "U": &n.u, "b": &n.b, "x": &n.x, "z0": &n.z0} {
 		if _, ok := shapes[name]; !ok {

@@ -101,3 +101,29 @@ func TestSolve(t *testing.T) {
 		solve(file, "auto", "tanh", "float64", 1e-10)
 	}
 }
+
+// FuzzNetwork reads damaged files: an error, or sizes that agree.
+func FuzzNetwork(f *testing.F) {
+	for _, name := range []string{"network.npz", "fortran.npz", "network.safetensors", "start.npz", "inputs.npz"} {
+		data, err := os.ReadFile(filepath.Join("testdata", "networks", name))
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data)
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		path := filepath.Join(t.TempDir(), "network")
+		if err := os.WriteFile(path, data, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		n, err := loadNetwork(path, "b")
+		if err != nil {
+			return
+		}
+		if len(n.w) != n.units*n.units || len(n.b) != n.units || len(n.u) != n.units*n.inputs || len(n.x) != n.samples*n.inputs ||
+			n.z0 != nil && len(n.z0) != n.samples*n.units {
+			t.Errorf("%d units, %d inputs, %d samples: %d, %d, %d, %d, %d numbers",
+				n.units, n.inputs, n.samples, len(n.w), len(n.b), len(n.u), len(n.x), len(n.z0))
+		}
+	})
+}
