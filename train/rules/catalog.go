@@ -159,6 +159,24 @@ are this project's extension.`,
   eprint  = {2307.06732},
   archiveprefix = {arXiv}
 }`}},
+		Entry[T]{Name: "reparam-gradient-half", Value: ReparamHalf[T]{}, Doc: `reparam-gradient without the gain on the left
+
+For a cell φ(zWᵀ + xUᵀ + b), with G = diag φ′ and v = ∂L/∂z*:
+ΔW = [(I − WG)v] [(I − WG)ᵀ(I − WG)z*]ᵀ, ΔU = a xᵀ, Δb = a with a = (I − WG)v.
+The exact gradient times positive definite matrices on both sides, where φ increases: a
+descent direction for each sample, without an adjoint solve. The forms for U and b are
+this project's extension.`,
+			Refs: []string{`@article{zhu2024learning,
+  title   = {Learning Fixed Points of Recurrent Neural Networks by Reparameterizing the Network Model},
+  author  = {Zhu, Vicky and Rosenbaum, Robert},
+  journal = {Neural Computation},
+  volume  = {36},
+  number  = {8},
+  pages   = {1568--1600},
+  year    = {2024},
+  eprint  = {2307.06732},
+  archiveprefix = {arXiv}
+}`}},
 		Entry[T]{Name: "eqprop", Value: EqProp[T]{}, Doc: `equilibrium propagation, vector-field form with centred nudging
 
 Relaxes two further phases z = f(z) ∓ β∂ℓ/∂z from z* and returns uᵀ∂f/∂θ with

@@ -384,12 +384,13 @@ var exactRules = map[string]rules.Rule[float64]{
 }
 
 var inexactRules = map[string]rules.Rule[float64]{
-	"jfb":              rules.JFB[float64]{},
-	"neumann":          rules.Neumann[float64]{},
-	"phantom":          rules.Phantom[float64]{},
-	"shine":            rules.Shine[float64]{},
-	"eqprop":           rules.EqProp[float64]{},
-	"reparam-gradient": rules.ReparamGradient[float64]{},
+	"jfb":                   rules.JFB[float64]{},
+	"neumann":               rules.Neumann[float64]{},
+	"phantom":               rules.Phantom[float64]{},
+	"shine":                 rules.Shine[float64]{},
+	"eqprop":                rules.EqProp[float64]{},
+	"reparam-gradient":      rules.ReparamGradient[float64]{},
+	"reparam-gradient-half": rules.ReparamHalf[float64]{},
 }
 
 // Every rule is in one of the lists above; the exact ones agree with each other and with
