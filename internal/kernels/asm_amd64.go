@@ -68,28 +68,81 @@ func vector[T Float](o op, dst, x, y, z []T, s T) bool {
 	}
 }
 
-// reduceVector sets the partial sums of op over the first elements, as many as it
-// returns: none, or all but less than lanes.
-func reduceVector[T Float](o op, part *[lanes]float64, x, y []T) int {
-	level, n := Current(), len(x)/lanes*lanes
+// reduceVector sets out to the results of op if there is assembly for it and says
+// whether there is.
+func reduceVector[T Float](o op, out *[2]float64, x, y []T) bool {
+	level, n := Current(), len(x)
 	if level == Portable || n == 0 {
-		return 0
+		return false
 	}
 	px, py := unsafe.Pointer(&x[0]), unsafe.Pointer(&y[0])
 	switch {
 	case isDouble[T]() && level == AVX512:
-		reduceF64AVX512(o, &part[0], (*float64)(px), (*float64)(py), n)
+		reduceF64AVX512(o, &out[0], (*float64)(px), (*float64)(py), n)
 	case isDouble[T]():
-		reduceF64AVX2(o, &part[0], (*float64)(px), (*float64)(py), n)
+		reduceF64AVX2(o, &out[0], (*float64)(px), (*float64)(py), n)
 	case level == AVX512:
-		reduceF32AVX512(o, &part[0], (*float32)(px), (*float32)(py), n)
+		reduceF32AVX512(o, &out[0], (*float32)(px), (*float32)(py), n)
 	default:
-		reduceF32AVX2(o, &part[0], (*float32)(px), (*float32)(py), n)
+		reduceF32AVX2(o, &out[0], (*float32)(px), (*float32)(py), n)
 	}
-	return n
+	return true
 }
 
-// maxAbsVector is reduceVector for the greatest |x|.
+// dotsVector is reduceVector for Dots; dst and x are not empty.
+func dotsVector[T Float](dst []float64, x, y []T, ldy int) bool {
+	level, n := Current(), len(x)
+	if level == Portable {
+		return false
+	}
+	most := 3 // as gen/reduce.go fixes it
+	if level == AVX512 {
+		most = 8
+	}
+	px := unsafe.Pointer(&x[0])
+	for j := 0; j < len(dst); j += most {
+		out, py, rows := &dst[j], unsafe.Pointer(&y[j*ldy]), min(most, len(dst)-j)
+		switch {
+		case isDouble[T]() && level == AVX512:
+			dotsF64AVX512(out, (*float64)(px), (*float64)(py), ldy, rows, n)
+		case isDouble[T]():
+			dotsF64AVX2(out, (*float64)(px), (*float64)(py), ldy, rows, n)
+		case level == AVX512:
+			dotsF32AVX512(out, (*float32)(px), (*float32)(py), ldy, rows, n)
+		default:
+			dotsF32AVX2(out, (*float32)(px), (*float32)(py), ldy, rows, n)
+		}
+	}
+	return true
+}
+
+// combineVector is vector for Combine and Axpys; dst and a are not empty.
+func combineVector[T Float](dst, a, x []T, ldx int, add bool) bool {
+	level, n := Current(), len(dst)
+	if level == Portable {
+		return false
+	}
+	const most = 8 // as gen/combine.go fixes it
+	d := unsafe.Pointer(&dst[0])
+	for j := 0; j < len(a); j += most {
+		pa, px, rows := unsafe.Pointer(&a[j]), unsafe.Pointer(&x[j*ldx]), min(most, len(a)-j)
+		switch {
+		case isDouble[T]() && level == AVX512:
+			combineF64AVX512((*float64)(d), (*float64)(pa), (*float64)(px), ldx, rows, n, add)
+		case isDouble[T]():
+			combineF64AVX2((*float64)(d), (*float64)(pa), (*float64)(px), ldx, rows, n, add)
+		case level == AVX512:
+			combineF32AVX512((*float32)(d), (*float32)(pa), (*float32)(px), ldx, rows, n, add)
+		default:
+			combineF32AVX2((*float32)(d), (*float32)(pa), (*float32)(px), ldx, rows, n, add)
+		}
+		add = true
+	}
+	return true
+}
+
+// maxAbsVector sets the greatest |x| of the first elements by their lane, as many as
+// it returns: none, or all but less than lanes.
 func maxAbsVector[T Float](part *[lanes]T, x []T) int {
 	level, n := Current(), len(x)/lanes*lanes
 	if level == Portable || n == 0 {

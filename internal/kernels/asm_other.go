@@ -12,7 +12,11 @@ func tile[T Float](_ Level, rows, cols, k int, a strided[T], b []T, ldb int, c [
 
 func vector[T Float](o op, dst, x, y, z []T, s T) bool { return false }
 
-func reduceVector[T Float](o op, part *[lanes]float64, x, y []T) int { return 0 }
+func reduceVector[T Float](o op, out *[2]float64, x, y []T) bool { return false }
+
+func dotsVector[T Float](dst []float64, x, y []T, ldy int) bool { return false }
+
+func combineVector[T Float](dst, a, x []T, ldx int, add bool) bool { return false }
 
 func maxAbsVector[T Float](part *[lanes]T, x []T) int { return 0 }
 

@@ -92,14 +92,16 @@ func vectorF32AVX512(o op, dst, x, y, z *float32, s float32, n int) bool {
 	return true
 }
 
-func reduceF32AVX512(o op, part *float64, x, y *float32, n int) {
+func reduceF32AVX512(o op, out *float64, x, y *float32, n int) {
 	switch o {
 	case opSum:
-		sumF32AVX512(part, x, y, n)
+		sumF32AVX512(out, x, y, n)
 	case opDot:
-		dotF32AVX512(part, x, y, n)
+		dotF32AVX512(out, x, y, n)
 	case opSquaredDistance:
-		squaredDistanceF32AVX512(part, x, y, n)
+		squaredDistanceF32AVX512(out, x, y, n)
+	case opDistanceAndSquares:
+		distanceAndSquaresF32AVX512(out, x, y, n)
 	}
 }
 
@@ -193,14 +195,16 @@ func vectorF32AVX2(o op, dst, x, y, z *float32, s float32, n int) bool {
 	return true
 }
 
-func reduceF32AVX2(o op, part *float64, x, y *float32, n int) {
+func reduceF32AVX2(o op, out *float64, x, y *float32, n int) {
 	switch o {
 	case opSum:
-		sumF32AVX2(part, x, y, n)
+		sumF32AVX2(out, x, y, n)
 	case opDot:
-		dotF32AVX2(part, x, y, n)
+		dotF32AVX2(out, x, y, n)
 	case opSquaredDistance:
-		squaredDistanceF32AVX2(part, x, y, n)
+		squaredDistanceF32AVX2(out, x, y, n)
+	case opDistanceAndSquares:
+		distanceAndSquaresF32AVX2(out, x, y, n)
 	}
 }
 
@@ -294,14 +298,16 @@ func vectorF64AVX512(o op, dst, x, y, z *float64, s float64, n int) bool {
 	return true
 }
 
-func reduceF64AVX512(o op, part *float64, x, y *float64, n int) {
+func reduceF64AVX512(o op, out *float64, x, y *float64, n int) {
 	switch o {
 	case opSum:
-		sumF64AVX512(part, x, y, n)
+		sumF64AVX512(out, x, y, n)
 	case opDot:
-		dotF64AVX512(part, x, y, n)
+		dotF64AVX512(out, x, y, n)
 	case opSquaredDistance:
-		squaredDistanceF64AVX512(part, x, y, n)
+		squaredDistanceF64AVX512(out, x, y, n)
+	case opDistanceAndSquares:
+		distanceAndSquaresF64AVX512(out, x, y, n)
 	}
 }
 
@@ -395,13 +401,15 @@ func vectorF64AVX2(o op, dst, x, y, z *float64, s float64, n int) bool {
 	return true
 }
 
-func reduceF64AVX2(o op, part *float64, x, y *float64, n int) {
+func reduceF64AVX2(o op, out *float64, x, y *float64, n int) {
 	switch o {
 	case opSum:
-		sumF64AVX2(part, x, y, n)
+		sumF64AVX2(out, x, y, n)
 	case opDot:
-		dotF64AVX2(part, x, y, n)
+		dotF64AVX2(out, x, y, n)
 	case opSquaredDistance:
-		squaredDistanceF64AVX2(part, x, y, n)
+		squaredDistanceF64AVX2(out, x, y, n)
+	case opDistanceAndSquares:
+		distanceAndSquaresF64AVX2(out, x, y, n)
 	}
 }

@@ -11,6 +11,37 @@ func Axpy[T Float](alpha T, x, y []T) {
 	}
 }
 
+// Axpys computes y = y + Σⱼ alpha[j]·x[j] in the order of the rows x[j], which are ldx
+// elements apart: what [Axpy] does one by one.
+func Axpys[T Float](alpha, x []T, ldx int, y []T) {
+	checkMatrix("x", len(alpha), len(y), len(x), ldx)
+	combine(y, alpha, x, ldx, true)
+}
+
+// Combine computes dst = Σⱼ alpha[j]·x[j], as [Axpys] does from zero. dst must not
+// overlap x.
+func Combine[T Float](dst, alpha, x []T, ldx int) {
+	checkMatrix("x", len(alpha), len(dst), len(x), ldx)
+	if len(alpha) == 0 {
+		clear(dst)
+	}
+	combine(dst, alpha, x, ldx, false)
+}
+
+func combine[T Float](dst, alpha, x []T, ldx int, add bool) {
+	if len(dst) == 0 || len(alpha) == 0 || combineVector(dst, alpha, x, ldx, add) {
+		return
+	}
+	if !add {
+		clear(dst)
+	}
+	for j, s := range alpha {
+		for i, v := range x[j*ldx : j*ldx+len(dst)] {
+			dst[i] += T(s * v)
+		}
+	}
+}
+
 // Lerp computes dst = x + s·(y − x): damping, leak.
 func Lerp[T Float](dst, x, y []T, s T) {
 	checkLength(len(dst), len(x))

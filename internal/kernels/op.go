@@ -51,6 +51,7 @@ const (
 	opSum
 	opDot
 	opSquaredDistance
+	opDistanceAndSquares
 )
 
 // unary runs op, or f where there is no assembly for it.

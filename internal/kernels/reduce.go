@@ -18,25 +18,66 @@ func Sum[T Float](x []T) float64 {
 
 // Dot returns Σ x·y.
 func Dot[T Float](x, y []T) float64 {
-	return reduce(opDot, x, y, func(x, y float64) float64 { return x * y })
+	return reduce(opDot, x, y, times)
 }
 
 // SumSquares returns Σ x².
 func SumSquares[T Float](x []T) float64 {
-	return reduce(opDot, x, x, func(x, y float64) float64 { return x * y })
+	return reduce(opDot, x, x, times)
 }
 
 // SquaredDistance returns Σ (x − y)², the difference taken in float64.
 func SquaredDistance[T Float](x, y []T) float64 {
-	return reduce(opSquaredDistance, x, y, func(x, y float64) float64 { d := x - y; return d * d })
+	return reduce(opSquaredDistance, x, y, squaredDifference)
+}
+
+// DistanceAndSquares returns [SquaredDistance] of x and y and [SumSquares] of x.
+func DistanceAndSquares[T Float](x, y []T) (distance, squares float64) {
+	checkReduction(len(x), len(y))
+	var out [2]float64
+	if !reduceVector(opDistanceAndSquares, &out, x, y) {
+		out[0], out[1] = fold(x, y, squaredDifference), fold(x, x, times)
+	}
+	return out[0], out[1]
+}
+
+// Dots computes dst[j] = [Dot] of x and row j of y, whose rows are ldy elements apart.
+func Dots[T Float](dst []float64, x, y []T, ldy int) {
+	checkMatrix("y", len(dst), len(x), len(y), ldy)
+	if len(x) == 0 {
+		clear(dst)
+		return
+	}
+	if len(dst) == 0 || dotsVector(dst, x, y, ldy) {
+		return
+	}
+	for j := range dst {
+		dst[j] = fold(x, y[j*ldy:j*ldy+len(x)], times)
+	}
+}
+
+func times(x, y float64) float64 { return x * y }
+
+func squaredDifference(x, y float64) float64 { d := x - y; return d * d }
+
+func checkReduction(x, y int) {
+	if x != y {
+		panic(fmt.Sprintf("kernels: reduction over %d and %d elements", x, y))
+	}
 }
 
 func reduce[T Float](o op, x, y []T, term func(x, y float64) float64) float64 {
-	if len(x) != len(y) {
-		panic(fmt.Sprintf("kernels: reduction over %d and %d elements", len(x), len(y)))
+	checkReduction(len(x), len(y))
+	var out [2]float64
+	if reduceVector(o, &out, x, y) {
+		return out[0]
 	}
+	return fold(x, y, term)
+}
+
+func fold[T Float](x, y []T, term func(x, y float64) float64) float64 {
 	var part [lanes]float64
-	i := reduceVector(o, &part, x, y)
+	i := 0
 	for ; i+lanes <= len(x); i += lanes {
 		u, v := x[i:][:lanes], y[i:][:lanes]
 		for l := range part {

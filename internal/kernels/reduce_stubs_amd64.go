@@ -4,80 +4,120 @@
 
 package kernels
 
-// sumF32AVX512 sets part[l] to the sum of x over the elements l, l + 16, …; n is a positive multiple of 16.
+// sumF32AVX512 sets out[0] to the sum of x, over n elements.
 //
 //go:noescape
-func sumF32AVX512(part *float64, x *float32, y *float32, n int)
+func sumF32AVX512(out *float64, x *float32, y *float32, n int)
 
-// dotF32AVX512 sets part[l] to the sum of x·y over the elements l, l + 16, …; n is a positive multiple of 16.
+// dotF32AVX512 sets out[0] to the sum of x·y, over n elements.
 //
 //go:noescape
-func dotF32AVX512(part *float64, x *float32, y *float32, n int)
+func dotF32AVX512(out *float64, x *float32, y *float32, n int)
 
-// squaredDistanceF32AVX512 sets part[l] to the sum of (x − y)² over the elements l, l + 16, …; n is a positive multiple of 16.
+// squaredDistanceF32AVX512 sets out[0] to the sum of (x − y)², over n elements.
 //
 //go:noescape
-func squaredDistanceF32AVX512(part *float64, x *float32, y *float32, n int)
+func squaredDistanceF32AVX512(out *float64, x *float32, y *float32, n int)
+
+// distanceAndSquaresF32AVX512 sets out[0] to the sum of (x − y)² and out[1] to that of x², over n elements.
+//
+//go:noescape
+func distanceAndSquaresF32AVX512(out *float64, x *float32, y *float32, n int)
+
+// dotsF32AVX512 sets out[j] to the sum of x·y[j] over n elements for rows y[j] that are ldy elements apart, 1 ≤ rows ≤ 8.
+//
+//go:noescape
+func dotsF32AVX512(out *float64, x *float32, y *float32, ldy int, rows int, n int)
 
 // maxAbsF32AVX512 sets part[l] to the greatest |x|, or NaN, of the elements l, l + 16, …; n is a positive multiple of 16.
 //
 //go:noescape
 func maxAbsF32AVX512(part *float32, x *float32, n int)
 
-// sumF32AVX2 sets part[l] to the sum of x over the elements l, l + 16, …; n is a positive multiple of 16.
+// sumF32AVX2 sets out[0] to the sum of x, over n elements.
 //
 //go:noescape
-func sumF32AVX2(part *float64, x *float32, y *float32, n int)
+func sumF32AVX2(out *float64, x *float32, y *float32, n int)
 
-// dotF32AVX2 sets part[l] to the sum of x·y over the elements l, l + 16, …; n is a positive multiple of 16.
+// dotF32AVX2 sets out[0] to the sum of x·y, over n elements.
 //
 //go:noescape
-func dotF32AVX2(part *float64, x *float32, y *float32, n int)
+func dotF32AVX2(out *float64, x *float32, y *float32, n int)
 
-// squaredDistanceF32AVX2 sets part[l] to the sum of (x − y)² over the elements l, l + 16, …; n is a positive multiple of 16.
+// squaredDistanceF32AVX2 sets out[0] to the sum of (x − y)², over n elements.
 //
 //go:noescape
-func squaredDistanceF32AVX2(part *float64, x *float32, y *float32, n int)
+func squaredDistanceF32AVX2(out *float64, x *float32, y *float32, n int)
+
+// distanceAndSquaresF32AVX2 sets out[0] to the sum of (x − y)² and out[1] to that of x², over n elements.
+//
+//go:noescape
+func distanceAndSquaresF32AVX2(out *float64, x *float32, y *float32, n int)
+
+// dotsF32AVX2 sets out[j] to the sum of x·y[j] over n elements for rows y[j] that are ldy elements apart, 1 ≤ rows ≤ 3.
+//
+//go:noescape
+func dotsF32AVX2(out *float64, x *float32, y *float32, ldy int, rows int, n int)
 
 // maxAbsF32AVX2 sets part[l] to the greatest |x|, or NaN, of the elements l, l + 16, …; n is a positive multiple of 16.
 //
 //go:noescape
 func maxAbsF32AVX2(part *float32, x *float32, n int)
 
-// sumF64AVX512 sets part[l] to the sum of x over the elements l, l + 16, …; n is a positive multiple of 16.
+// sumF64AVX512 sets out[0] to the sum of x, over n elements.
 //
 //go:noescape
-func sumF64AVX512(part *float64, x *float64, y *float64, n int)
+func sumF64AVX512(out *float64, x *float64, y *float64, n int)
 
-// dotF64AVX512 sets part[l] to the sum of x·y over the elements l, l + 16, …; n is a positive multiple of 16.
+// dotF64AVX512 sets out[0] to the sum of x·y, over n elements.
 //
 //go:noescape
-func dotF64AVX512(part *float64, x *float64, y *float64, n int)
+func dotF64AVX512(out *float64, x *float64, y *float64, n int)
 
-// squaredDistanceF64AVX512 sets part[l] to the sum of (x − y)² over the elements l, l + 16, …; n is a positive multiple of 16.
+// squaredDistanceF64AVX512 sets out[0] to the sum of (x − y)², over n elements.
 //
 //go:noescape
-func squaredDistanceF64AVX512(part *float64, x *float64, y *float64, n int)
+func squaredDistanceF64AVX512(out *float64, x *float64, y *float64, n int)
+
+// distanceAndSquaresF64AVX512 sets out[0] to the sum of (x − y)² and out[1] to that of x², over n elements.
+//
+//go:noescape
+func distanceAndSquaresF64AVX512(out *float64, x *float64, y *float64, n int)
+
+// dotsF64AVX512 sets out[j] to the sum of x·y[j] over n elements for rows y[j] that are ldy elements apart, 1 ≤ rows ≤ 8.
+//
+//go:noescape
+func dotsF64AVX512(out *float64, x *float64, y *float64, ldy int, rows int, n int)
 
 // maxAbsF64AVX512 sets part[l] to the greatest |x|, or NaN, of the elements l, l + 16, …; n is a positive multiple of 16.
 //
 //go:noescape
 func maxAbsF64AVX512(part *float64, x *float64, n int)
 
-// sumF64AVX2 sets part[l] to the sum of x over the elements l, l + 16, …; n is a positive multiple of 16.
+// sumF64AVX2 sets out[0] to the sum of x, over n elements.
 //
 //go:noescape
-func sumF64AVX2(part *float64, x *float64, y *float64, n int)
+func sumF64AVX2(out *float64, x *float64, y *float64, n int)
 
-// dotF64AVX2 sets part[l] to the sum of x·y over the elements l, l + 16, …; n is a positive multiple of 16.
+// dotF64AVX2 sets out[0] to the sum of x·y, over n elements.
 //
 //go:noescape
-func dotF64AVX2(part *float64, x *float64, y *float64, n int)
+func dotF64AVX2(out *float64, x *float64, y *float64, n int)
 
-// squaredDistanceF64AVX2 sets part[l] to the sum of (x − y)² over the elements l, l + 16, …; n is a positive multiple of 16.
+// squaredDistanceF64AVX2 sets out[0] to the sum of (x − y)², over n elements.
 //
 //go:noescape
-func squaredDistanceF64AVX2(part *float64, x *float64, y *float64, n int)
+func squaredDistanceF64AVX2(out *float64, x *float64, y *float64, n int)
+
+// distanceAndSquaresF64AVX2 sets out[0] to the sum of (x − y)² and out[1] to that of x², over n elements.
+//
+//go:noescape
+func distanceAndSquaresF64AVX2(out *float64, x *float64, y *float64, n int)
+
+// dotsF64AVX2 sets out[j] to the sum of x·y[j] over n elements for rows y[j] that are ldy elements apart, 1 ≤ rows ≤ 3.
+//
+//go:noescape
+func dotsF64AVX2(out *float64, x *float64, y *float64, ldy int, rows int, n int)
 
 // maxAbsF64AVX2 sets part[l] to the greatest |x|, or NaN, of the elements l, l + 16, …; n is a positive multiple of 16.
 //

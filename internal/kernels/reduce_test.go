@@ -33,6 +33,8 @@ func testReductions[T Float](t *testing.T) {
 			{"Dot", Dot(x, y), dot},
 			{"SumSquares", SumSquares(x), squares},
 			{"SquaredDistance", SquaredDistance(x, y), distance},
+			{"DistanceAndSquares", first(DistanceAndSquares(x, y)), distance},
+			{"DistanceAndSquares", second(DistanceAndSquares(x, y)), squares},
 		} {
 			if math.Abs(c.got-c.want) > 1e-14*size {
 				t.Fatalf("%s of %d: %v, want %v", c.name, n, c.got, c.want)
@@ -62,18 +64,82 @@ func testReductions[T Float](t *testing.T) {
 	}
 }
 
-// The sums have the same bits at every level.
+func first(x, _ float64) float64 { return x }
+
+func second(_, x float64) float64 { return x }
+
+// The sums have the same bits at every level, alone or together, and read nothing else.
 func TestReductionsAgree(t *testing.T) {
+	t.Run("type=float32", testReductionsAgree[float32])
+	t.Run("type=float64", testReductionsAgree[float64])
+}
+
+func testReductionsAgree[T Float](t *testing.T) {
+	const rows, ld = 12, 1009
 	rng := newRand()
-	x, y := normals[float64](rng, 1003), normals[float64](rng, 1003)
-	type sums struct{ sum, dot, squares, distance float64 }
-	all := func() sums { return sums{Sum(x), Dot(x, y), SumSquares(x), SquaredDistance(x, y)} }
-	restore := SetLevel(Portable)
-	want := all()
-	restore()
+	x, y := normals[T](rng, ld), normals[T](rng, rows*ld)
+	for i := range x {
+		x[i] *= T(math.Ldexp(1, rng.IntN(60)-30)) // the order of the sum matters
+	}
+	x[70], y[70] = 0, T(math.NaN()) // a mask must not hide what is there
+	all := func(n, i int) []float64 {
+		x, y := x[i:i+n], y[i:]
+		dots := make([]float64, 4+rows*(rows+1)/2)
+		dots[0], dots[1] = Sum(x), SquaredDistance(x, y[ld:ld+n])
+		dots[2], dots[3] = DistanceAndSquares(x, y[ld:ld+n])
+		at := 4
+		for k := range rows + 1 {
+			Dots(dots[at:at+k], x, y, ld)
+			at += k
+		}
+		return dots
+	}
+	single := func(n, i int) []float64 {
+		x, y := x[i:i+n], y[i:]
+		dots := []float64{Sum(x), SquaredDistance(x, y[ld:ld+n]), SquaredDistance(x, y[ld:ld+n]), SumSquares(x)}
+		for k := range rows + 1 {
+			for j := range k {
+				dots = append(dots, Dot(x, y[j*ld:j*ld+n]))
+			}
+		}
+		return dots
+	}
+	for n := range 100 {
+		for _, length := range []int{n, ld - n} {
+			i := rng.IntN(ld - length + 1)
+			restore := SetLevel(Portable)
+			want := single(length, i)
+			restore()
+			for _, level := range Levels() {
+				restore := SetLevel(level)
+				for _, got := range [][]float64{all(length, i), single(length, i)} {
+					for j := range want {
+						if !sameBits(got[j], want[j]) {
+							t.Fatalf("level=%v n=%d, sum %d: %v, portable %v", level, length, j, got[j], want[j])
+						}
+					}
+				}
+				restore()
+			}
+		}
+	}
+}
+
+func TestReductionAllocations(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
 	eachLevel(t, func(t *testing.T) {
-		if got := all(); got != want {
-			t.Errorf("%+v, portable %+v", got, want)
+		rng := newRand()
+		x, y := normals[float32](rng, 100), normals[float32](rng, 600)
+		dst, weights := make([]float64, 6), normals[float32](rng, 6)
+		if n := testing.AllocsPerRun(20, func() {
+			DistanceAndSquares(x, y[:100])
+			Dots(dst, x, y, 100)
+			Axpys(weights, y, 100, x)
+			Combine(x, weights, y, 100)
+		}); n != 0 {
+			t.Errorf("%v allocations", n)
 		}
 	})
 }

@@ -17,9 +17,9 @@ func dispatch() ([]byte, error) {
 			fmt.Fprintf(&b, "case op%s:\n%s%s(dst, x, y, z, s, n)\n", o.name, lowerFirst(o.name), t.suffix())
 		}
 		b.WriteString("default:\nreturn false\n}\nreturn true\n}\n")
-		fmt.Fprintf(&b, "\nfunc reduce%s(o op, part *float64, x, y *%s, n int) {\nswitch o {\n", t.suffix(), t.goType())
+		fmt.Fprintf(&b, "\nfunc reduce%s(o op, out *float64, x, y *%s, n int) {\nswitch o {\n", t.suffix(), t.goType())
 		for _, r := range reductions {
-			fmt.Fprintf(&b, "case op%s:\n%s%s(part, x, y, n)\n", r.name, lowerFirst(r.name), t.suffix())
+			fmt.Fprintf(&b, "case op%s:\n%s%s(out, x, y, n)\n", r.name, lowerFirst(r.name), t.suffix())
 		}
 		b.WriteString("}\n}\n")
 	}

@@ -39,6 +39,7 @@ func generate() (map[string][]byte, error) {
 	for name, emit := range map[string]func(*target){
 		"gemm":        emitTile,
 		"elementwise": emitElementwise,
+		"combine":     emitCombine,
 		"reduce":      emitReductions,
 		"transpose":   emitTranspose,
 	} {
