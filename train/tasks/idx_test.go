@@ -93,3 +93,34 @@ func FuzzIDX(f *testing.F) {
 		}
 	})
 }
+
+func FuzzCIFAR10(f *testing.F) {
+	two := make([]byte, 2*cifar10Record)
+	two[cifar10Record] = 9
+	f.Add(two, 2)
+	f.Add(packed(f, two), 2)
+	f.Add(two[:cifar10Record+1], 2)
+	f.Add(two, 1<<30)
+	f.Fuzz(func(t *testing.T, data []byte, n int) {
+		if n < 1 || n > 1<<40 {
+			t.Skip()
+		}
+		s, err := newSource("f", bytes.NewReader(data), int64(len(data)))
+		var b []byte
+		if err == nil {
+			b, err = readCIFAR10(s, n)
+		}
+		if err != nil {
+			var e *FileError
+			if !errors.As(err, &e) || e.Offset < 0 {
+				t.Fatalf("error without a place: %v", err)
+			}
+			return
+		}
+		for i := range n {
+			if b[i*cifar10Record] > 9 {
+				t.Fatalf("label %d", b[i*cifar10Record])
+			}
+		}
+	})
+}

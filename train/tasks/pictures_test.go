@@ -30,6 +30,9 @@ func onTestData(t testing.TB, task tasks.Task) tasks.Task {
 	case tasks.FashionMNIST:
 		writeMNIST(t, dir, 120, 60)
 		return tasks.FashionMNIST{Dir: dir}
+	case tasks.CIFAR10:
+		writeCIFAR10(t, dir, 20)
+		return tasks.CIFAR10{Dir: dir}
 	}
 	return task
 }
@@ -69,6 +72,23 @@ func writeMNIST(t testing.TB, dir string, train, test int) {
 		pictures, labels := drawPictures(n, 28*28, uint64(n))
 		write(t, filepath.Join(dir, part+"-images-idx3-ubyte"), idxFile([]int{n, 28, 28}, pictures...))
 		write(t, filepath.Join(dir, part+"-labels-idx1-ubyte.gz"), zip(idxFile([]int{n}, labels)))
+	}
+}
+
+// writeCIFAR10 writes the six files with n records each, the first one compressed.
+func writeCIFAR10(t testing.TB, dir string, n int) {
+	t.Helper()
+	tasks.SetCIFAR10Batch(t, n)
+	for k, name := range []string{"data_batch_1.bin.gz", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin", "data_batch_5.bin", "test_batch.bin"} {
+		var b []byte
+		pictures, labels := drawPictures(n, 3072, uint64(k))
+		for i, p := range pictures {
+			b = append(append(b, labels[i]), p...)
+		}
+		if k == 0 {
+			b = zip(b)
+		}
+		write(t, filepath.Join(dir, name), b)
 	}
 }
 
@@ -122,6 +142,51 @@ func TestPictures(t *testing.T) {
 	}
 }
 
+// Each colour of CIFAR-10 has its own normalisation.
+func TestCIFAR10(t *testing.T) {
+	dir := t.TempDir()
+	writeCIFAR10(t, dir, 20)
+	d := load(t, tasks.CIFAR10{Dir: dir, Normalize: "standard"}, 1)
+	if d.Train.N != 100 || d.Test.N != 20 || d.Inputs != 3072 {
+		t.Fatalf("%d + %d samples of %d inputs", d.Train.N, d.Test.N, d.Inputs)
+	}
+	pictures, _ := drawPictures(20, 3072, 1) // the second file
+	for i := range 20 {
+		row := d.Train.Row(nil, 20+i)
+		for j, p := range pictures[i] {
+			mean, sd := []float64{0.4914, 0.4822, 0.4465}[j/1024], []float64{0.2470, 0.2435, 0.2616}[j/1024]
+			if want := (float64(p)/255 - mean) / sd; row[j] != want {
+				t.Fatalf("input %d of sample %d is %v, want %v", j, i, row[j], want)
+			}
+		}
+		if want := int32(i % 10); d.Train.Labels[20+i] != want {
+			t.Fatalf("label %d of sample %d, want %d", d.Train.Labels[20+i], i, want)
+		}
+	}
+	for _, c := range []struct {
+		name   string
+		damage func(b []byte) []byte
+		want   string
+	}{
+		{"cut", func(b []byte) []byte { return b[:len(b)-3073] }, "byte 58387: expected 3073 more bytes of 20 records"},
+		{"long", func(b []byte) []byte { return append(b, 0) }, "byte 61460: expected the end of the file, found more bytes"},
+		{"label", func(b []byte) []byte { b[2*3073] = 10; return b }, "byte 6146: expected a label from 0 to 9, found 10"},
+	} {
+		path := filepath.Join(dir, "data_batch_3.bin")
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(t, path, c.damage(bytes.Clone(b)))
+		_, err = tasks.CIFAR10{Dir: dir}.Load(1)
+		var e *tasks.FileError
+		if !errors.As(err, &e) || e.File != path || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: error %v, want %s", c.name, err, c.want)
+		}
+		write(t, path, b)
+	}
+}
+
 func TestSubset(t *testing.T) {
 	dir := t.TempDir()
 	writeMNIST(t, dir, 120, 60)
@@ -147,7 +212,7 @@ func TestSubset(t *testing.T) {
 func TestAbsent(t *testing.T) {
 	root := t.TempDir()
 	t.Setenv(datasets.Variable, root)
-	for _, task := range []tasks.Task{tasks.MNIST{}, tasks.FashionMNIST{}} {
+	for _, task := range []tasks.Task{tasks.MNIST{}, tasks.FashionMNIST{}, tasks.CIFAR10{}} {
 		_, err := task.Load(1)
 		var absent *datasets.AbsentError
 		if !errors.As(err, &absent) || !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "attractor data fetch "+absent.Set) ||

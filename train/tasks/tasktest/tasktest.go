@@ -217,14 +217,23 @@ func ridgeOn(d *tasks.Dataset, features func(x []float64) []float64) float64 {
 	}
 	x := design(fit)
 	var gram, moment, beta, y mat.Dense
-	gram.Mul(x.T(), x)
-	n, _ := gram.Dims()
-	for k := range n {
-		gram.Set(k, k, gram.At(k, k)+1e-3*float64(fit.N)/1000)
+	solve := func(dst *mat.Dense, right mat.Matrix) {
+		n, _ := gram.Dims()
+		for k := range n {
+			gram.Set(k, k, gram.At(k, k)+1e-3*float64(fit.N)/1000)
+		}
+		if err := dst.Solve(&gram, right); err != nil {
+			panic(fmt.Sprintf("tasktest: least squares: %v", err))
+		}
 	}
-	moment.Mul(x.T(), targets)
-	if err := beta.Solve(&gram, &moment); err != nil {
-		panic(fmt.Sprintf("tasktest: least squares: %v", err))
+	if n, f := x.Dims(); f <= n {
+		gram.Mul(x.T(), x)
+		moment.Mul(x.T(), targets)
+		solve(&beta, &moment)
+	} else { // the same by (XᵀX + λ)⁻¹Xᵀ = Xᵀ(XXᵀ + λ)⁻¹, which is smaller
+		gram.Mul(x, x.T())
+		solve(&moment, targets)
+		beta.Mul(x.T(), &moment)
 	}
 	y.Mul(design(d.Test), &beta)
 	sum := 0.0
