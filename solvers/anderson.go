@@ -95,14 +95,23 @@ func (m Anderson[T]) Start(s Shape) (Stepper[T], error) {
 type window[T Float] interface {
 	clear(b int)
 	push(b int, z, fz []T, gnorm float64)
-	next(b int, z, fz []T) bool // overwrites z, or says that it cannot
+	next(group []member[T])
 	bytes() int
+}
+
+// member is a sample whose z is to be overwritten by the accelerated iterate, or by a
+// damped step where there is none.
+type member[T Float] struct {
+	b     int
+	z, fz []T
 }
 
 type anderson[T Float] struct {
 	Anderson[T]
 	n      int
 	window window[T]
+
+	group [lockstep]member[T]
 
 	// by sample
 	steps, accelerated []int
@@ -117,12 +126,21 @@ func (a *anderson[T]) Reset() {
 func (a *anderson[T]) Bytes() int { return a.window.bytes() + 4*8*len(a.steps) }
 
 func (a *anderson[T]) Step(it *Iterate[T]) error {
+	k := 0
 	for i, b := range it.Rows {
 		z, fz := it.Z[i*a.n:(i+1)*a.n], it.FZ[i*a.n:(i+1)*a.n]
-		if !a.accelerate(b, z, fz, it.GNorm[i]) {
+		if !a.push(b, z, fz, it.GNorm[i]) {
 			damp(z, fz, a.Mixing)
+			continue
+		}
+		a.group[k] = member[T]{b: b, z: z, fz: fz}
+		if k++; k == len(a.group) {
+			a.window.next(a.group[:])
+			k = 0
 		}
 	}
+	a.window.next(a.group[:k])
+	clear(a.group[:])
 	return nil
 }
 
@@ -135,8 +153,8 @@ func damp[T Float](z, fz []T, tau float64) {
 	kernels.Lerp(z, z, fz, T(tau))
 }
 
-// accelerate overwrites z by the accelerated iterate, where there is to be one.
-func (a *anderson[T]) accelerate(b int, z, fz []T, g float64) bool {
+// push keeps the iterate and says whether there is to be an accelerated one.
+func (a *anderson[T]) push(b int, z, fz []T, g float64) bool {
 	k := a.steps[b]
 	a.steps[b]++
 	if k == 0 {
@@ -161,111 +179,137 @@ func (a *anderson[T]) accelerate(b int, z, fz []T, g float64) bool {
 		}
 		a.accelerated[b]++
 	}
-	return a.window.next(b, z, fz)
+	return true
 }
 
-// gramWindow solves the least squares by the normal equations.
+// gramWindow solves the least squares by the normal equations. With D = diag(GᵀG) it
+// keeps C = D^−½GᵀGD^−½.
 type gramWindow[T Float] struct {
 	m, n         int
 	beta, lambda float64
 	f, g         []T       // [batch, m, n], rings
-	gram         []float64 // [batch, m, m]
+	c            []float64 // [batch, m(m+1)/2], the lower triangle without its diagonal
+	inv          []float64 // [batch, m], 1/‖g‖
 	count        []int     // [batch], columns stored since the window was cleared
 
-	inv []float64 // [batch, m], 1/‖g‖
-
-	c, alpha []float64 // [m, m], [m]
+	dots   []float64     // [m]
+	system []together    // [(m+1)(m+2)/2]
+	w      [lockstep][]T // [lockstep, m]
 }
 
 func newGramWindow[T Float](batch, m, n int, beta, lambda float64) *gramWindow[T] {
-	return &gramWindow[T]{
+	a := &gramWindow[T]{
 		m: m, n: n, beta: beta, lambda: lambda, f: make([]T, batch*m*n), g: make([]T, batch*m*n),
-		gram: make([]float64, batch*m*m), count: make([]int, batch),
-		c: make([]float64, m*m), alpha: make([]float64, m), inv: make([]float64, batch*m),
+		c: make([]float64, batch*triangle(m)), inv: make([]float64, batch*m), count: make([]int, batch),
+		dots: make([]float64, m), system: make([]together, triangle(m+1)),
 	}
+	for q := range a.w {
+		a.w[q] = make([]T, m)
+	}
+	return a
 }
 
 func (a *gramWindow[T]) clear(b int) { a.count[b] = 0 }
 
 func (a *gramWindow[T]) bytes() int {
-	return elemSize[T]()*(len(a.f)+len(a.g)) + 8*(len(a.gram)+len(a.count)+len(a.c)+len(a.alpha)+len(a.inv))
+	return elemSize[T]()*(len(a.f)+len(a.g)+lockstep*a.m) + 8*(len(a.c)+len(a.inv)+len(a.count)+len(a.dots)+lockstep*len(a.system))
 }
 
-// push stores the iterate and its products with the others: one row of the Gram matrix.
+// push stores the iterate and its products with the others: one row of C.
 func (a *gramWindow[T]) push(b int, z, fz []T, gnorm float64) {
 	m, n := a.m, a.n
 	f, g := a.f[b*m*n:(b+1)*m*n], a.g[b*m*n:(b+1)*m*n]
-	gram := a.gram[b*m*m : (b+1)*m*m]
 	slot, used := a.count[b]%m, min(a.count[b]+1, m)
 	a.count[b]++
 	col := g[slot*n : (slot+1)*n]
 	copy(f[slot*n:(slot+1)*n], fz)
 	kernels.Sub(col, fz, z)
-	for j := range used {
-		d := gnorm * gnorm
-		if j != slot {
-			d = kernels.Dot(col, g[j*n:(j+1)*n])
-		}
-		gram[slot*m+j], gram[j*m+slot] = d, d
+	kernels.Dots(a.dots[:used], col, g, n)
+	c, inv := a.c[b*triangle(m):(b+1)*triangle(m)], a.inv[b*m:b*m+used]
+	scale := 1 / gnorm
+	inv[slot] = scale
+	row := c[triangle(slot):]
+	for j, d := range a.dots[:slot] {
+		row[j] = d * scale * inv[j]
 	}
-	a.inv[b*m+slot] = 1 / gnorm
+	for j := slot + 1; j < used; j++ {
+		c[triangle(j)+slot] = a.dots[j] * scale * inv[j]
+	}
 }
 
-func (a *gramWindow[T]) next(b int, z, _ []T) bool {
-	m, n := a.m, a.n
-	used := min(a.count[b], m)
-	if !a.coefficients(b, used) {
-		return false
-	}
-	for j, w := range a.alpha[:used] {
-		at := (b*m + j) * n
-		if j == 0 {
-			kernels.Scale(z, T(w), a.f[at:at+n])
-		} else {
-			kernels.Axpy(T(w), a.f[at:at+n], z)
-		}
-		if a.beta != 1 {
-			kernels.Axpy(T(w*(a.beta-1)), a.g[at:at+n], z)
-		}
-	}
-	return true
-}
-
-// coefficients solves for α over the first k slots. With D = diag(GᵀG) and C = D^−½GᵀGD^−½
-// it is D^−½(C + λI)⁻¹D^−½1, made to sum to 1.
-func (a *gramWindow[T]) coefficients(b, k int) bool {
-	if k == 1 {
-		a.alpha[0] = 1
-		return true
-	}
-	m, inv := a.m, a.inv[b*a.m:b*a.m+k]
-	gram := a.gram[b*m*m : (b+1)*m*m]
+func (a *gramWindow[T]) next(group []member[T]) {
+	var solved [lockstep]bool
 	for lambda := a.lambda; lambda < 1; lambda *= 100 {
-		for i := range k {
-			row, scale := a.c[i*k:i*k+i+1], inv[i]
-			for j, d := range gram[i*m : i*m+i] {
-				row[j] = d * scale * inv[j]
-			}
-			row[i] = 1 + lambda
+		if a.coefficients(group, lambda, &solved) {
+			break
 		}
-		if !cholesky(a.c, k) {
+	}
+	m, n := a.m, a.n
+	for q, s := range group {
+		if !solved[q] {
+			damp(s.z, s.fz, a.beta)
 			continue
 		}
-		copy(a.alpha, inv)
-		choleskySolve(a.c, k, a.alpha[:k])
-		sum := 0.0
-		for i := range k {
-			a.alpha[i] *= inv[i]
-			sum += a.alpha[i]
-		}
-		size, sum := 0.0, 1/sum
-		for i := range k {
-			a.alpha[i] *= sum
-			size += a.alpha[i] * a.alpha[i]
-		}
-		if size-size == 0 {
-			return true
+		w, at := a.w[q][:min(a.count[s.b], m)], s.b*m*n
+		kernels.Combine(s.z, w, a.f[at:at+m*n], n)
+		if a.beta != 1 {
+			kernels.Scale(w, T(a.beta-1), w)
+			kernels.Axpys(w, a.g[at:at+m*n], n, s.z)
 		}
 	}
-	return false
+}
+
+// coefficients solves for α = D^−½(C + λI)⁻¹D^−½1, made to sum to 1, where that is not
+// done yet, and says whether it is done then for all. Rows of the identity fill up a
+// window that is not full: they change no bit of the others.
+func (a *gramWindow[T]) coefficients(group []member[T], lambda float64, solved *[lockstep]bool) bool {
+	m, k := a.m, 0
+	for _, s := range group {
+		k = max(k, min(a.count[s.b], m))
+	}
+	system := a.system[:triangle(k+1)]
+	clear(system)
+	rhs := system[triangle(k):]
+	for i := range k {
+		system[triangle(i)+i] = together{1, 1, 1, 1}
+	}
+	for q, s := range group {
+		used := min(a.count[s.b], m)
+		c := a.c[s.b*triangle(m):]
+		for i, v := range a.inv[s.b*m : s.b*m+used] {
+			row := system[triangle(i):]
+			for j, v := range c[triangle(i) : triangle(i)+i] {
+				row[j][q] = v
+			}
+			row[i][q] = 1 + lambda
+			rhs[i][q] = v
+		}
+	}
+	regular := solveTogether(system, k)
+	all := true
+	for q, s := range group {
+		if solved[q] {
+			continue
+		}
+		used := min(a.count[s.b], m)
+		w := a.w[q][:used]
+		if used == 1 {
+			w[0], solved[q] = 1, true
+			continue
+		}
+		sum, size := 0.0, 0.0
+		inv := a.inv[s.b*m : s.b*m+used]
+		for i, v := range inv {
+			sum += rhs[i][q] * v
+		}
+		sum = 1 / sum
+		for i, v := range inv {
+			alpha := rhs[i][q] * v * sum
+			w[i] = T(alpha)
+			size += alpha * alpha
+		}
+		solved[q] = regular[q] && size-size == 0
+		all = all && solved[q]
+	}
+	return all
 }

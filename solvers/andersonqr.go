@@ -188,12 +188,19 @@ func (w *qrWindow[T]) remove(b, j int) {
 	}
 }
 
-func (w *qrWindow[T]) next(b int, z, fz []T) bool {
+func (w *qrWindow[T]) next(group []member[T]) {
+	for _, s := range group {
+		if !w.accelerate(s.b, s.z, s.fz) {
+			damp(s.z, s.fz, w.beta)
+		}
+	}
+}
+
+// accelerate overwrites z by the accelerated iterate, or says that it cannot.
+func (w *qrWindow[T]) accelerate(b int, z, fz []T) bool {
 	m, n, k := w.m, w.n, w.used[b]
 	g, r, gamma := w.g[b*n:(b+1)*n], w.r[b*m*m:(b+1)*m*m], w.c[:k]
-	for j := range k {
-		gamma[j] = kernels.Dot(w.column(w.q, b, j), g)
-	}
+	kernels.Dots(gamma, g, w.q[b*m*n:(b+1)*m*n], n)
 	for j := k - 1; j >= 0; j-- {
 		for q := j + 1; q < k; q++ {
 			gamma[j] -= r[j*m+q] * gamma[q]

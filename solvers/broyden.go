@@ -38,6 +38,7 @@ func (m Broyden[T]) Start(s Shape) (Stepper[T], error) {
 		Broyden: m, m: k, n: n,
 		u: make([]T, b*k*n), v: make([]T, b*k*n), pairs: make([]int, b), begun: make([]bool, b),
 		dz: make([]T, b*n), g: make([]T, b*n), gNew: make([]T, n), h: make([]T, n),
+		dots: make([]float64, k), weights: make([]T, k),
 	}, nil
 }
 
@@ -49,7 +50,9 @@ type broyden[T Float] struct {
 	begun []bool // [batch]: dz and g are those of a step
 	dz, g []T    // [batch, n]: the last step, and the residual before it
 
-	gNew, h []T // [n]
+	gNew, h []T       // [n]
+	dots    []float64 // [m]
+	weights []T       // [m]
 }
 
 func (q *broyden[T]) Reset() {
@@ -58,17 +61,18 @@ func (q *broyden[T]) Reset() {
 }
 
 func (q *broyden[T]) Bytes() int {
-	return elemSize[T]()*(len(q.u)+len(q.v)+len(q.dz)+len(q.g)+len(q.gNew)+len(q.h)) + 9*len(q.pairs)
+	return elemSize[T]()*(len(q.u)+len(q.v)+len(q.dz)+len(q.g)+len(q.gNew)+len(q.h)+len(q.weights)) + 8*len(q.dots) + 9*len(q.pairs)
 }
 
 // low writes −x + A Bᵀx, over the pairs of sample b.
 func (q *broyden[T]) low(b int, x, out, left, right []T) {
 	kernels.Neg(out, x)
-	at := b * q.m * q.n
-	for range q.pairs[b] {
-		kernels.Axpy(T(kernels.Dot(right[at:at+q.n], x)), left[at:at+q.n], out)
-		at += q.n
+	at, k := b*q.m*q.n, q.pairs[b]
+	kernels.Dots(q.dots[:k], x, right[at:at+k*q.n], q.n)
+	for j, d := range q.dots[:k] {
+		q.weights[j] = T(d)
 	}
+	kernels.Axpys(q.weights[:k], left[at:at+k*q.n], q.n, out)
 }
 
 // ApplyH implements Inverse.

@@ -213,7 +213,8 @@ func (s *Solver[T]) evaluate() error {
 func (s *Solver[T]) judge(i int) {
 	n, b := s.dim, s.it.Rows[i]
 	z, fz := s.it.Z[i*n:(i+1)*n], s.it.FZ[i*n:(i+1)*n]
-	g, f := math.Sqrt(kernels.SquaredDistance(fz, z)), math.Sqrt(kernels.SumSquares(fz))
+	g, f := kernels.DistanceAndSquares(fz, z)
+	g, f = math.Sqrt(g), math.Sqrt(f)
 	s.it.GNorm[i] = g
 	if math.IsNaN(g+f) || math.IsInf(g+f, 0) {
 		s.status[b] = NonFinite
