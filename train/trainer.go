@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"attractor/deq"
@@ -93,15 +94,15 @@ type StepRecord struct {
 	Step     int     `json:"step"` // from 1
 	Epoch    int     `json:"epoch"`
 	Loss     Number  `json:"loss"`
-	Accuracy Number  `json:"accuracy"`        // on the batch; null for regression
-	GradNorm Number  `json:"grad_norm"`       // before clipping, of all that is trained
-	Cell     float64 `json:"cell_evals"`      // per sample
-	Adjoint  float64 `json:"adjoint_evals"`   // per sample: Jᵀu, Jv and products with W alone
-	Residual Number  `json:"residual"`        // largest of the batch after the forward solve
-	Failed   int     `json:"failed"`          // samples of which a solve did not converge
-	Drift    Number  `json:"drift,omitempty"` // largest of the batch, where a relaxation was run backwards
+	Accuracy Number  `json:"accuracy"`      // on the batch; null for regression
+	GradNorm Number  `json:"grad_norm"`     // before clipping, of all that is trained
+	Cell     float64 `json:"cell_evals"`    // per sample
+	Adjoint  float64 `json:"adjoint_evals"` // per sample: Jᵀu, Jv and products with W alone
+	Residual Number  `json:"residual"`      // largest of the batch after the forward solve
+	Failed   int     `json:"failed"`        // samples of which a solve did not converge
 	Skipped  string  `json:"skipped,omitempty"`
 
+	Drift       *Number      `json:"drift,omitempty"`         // largest of the batch, where a relaxation was run backwards
 	Jacobian    *Number      `json:"jacobian_norm,omitempty"` // ‖J‖²_F/n by the probes of the Jacobian penalty
 	Correction  *Number      `json:"correction,omitempty"`    // the fixed-point correction
 	Certificate *Certificate `json:"certificate,omitempty"`
@@ -423,8 +424,9 @@ func (t *Trainer[T]) gradients(ctx context.Context, batch *tasks.Batch[T]) (Step
 		s.Record.Accuracy = Number(losses.Accuracy(s.Output.Y, t.Layer.Outputs, batch.Labels))
 	}
 	s.Record.Failed = report.Failed()
-	for _, d := range report.Drift {
-		s.Record.Drift = max(s.Record.Drift, Number(d))
+	if report.Drift != nil {
+		d := Number(slices.Max(report.Drift))
+		s.Record.Drift = &d
 	}
 	if s.Record.Failed > 0 && t.settings.Unconverged == "stop" {
 		if err := report.Err(); err != nil {

@@ -348,7 +348,7 @@ func TestReversibleDrift(t *testing.T) {
 	exact, _ := b.Gradient(t, rules.Implicit[float64]{})
 	bytes := 0
 	for _, steps := range []int{8, 16, 64} {
-		rep := report(t, b, rules.Reversible[float64]{Steps: steps}, b.Layer.Params.ZerosLike())
+		rep := report(t, b, rules.Reversible[float64]{Steps: steps, Beta: 0.5}, b.Layer.Params.ZerosLike())
 		worst := 0.0
 		for _, d := range rep.Drift {
 			worst = max(worst, d)
@@ -369,10 +369,40 @@ func TestReversibleDrift(t *testing.T) {
 		}
 	}
 	g := b.Layer.Params.ZerosLike()
-	if rep := report(t, b, rules.Reversible[float64]{Steps: 64, Every: 8}, g); rep.Err() != nil {
+	if rep := report(t, b, rules.Reversible[float64]{Steps: 64, Beta: 0.5, Every: 8}, g); rep.Err() != nil {
 		t.Error(rep.Err())
 	}
 	near(t, "with pairs kept", g, exact, 1e-6)
+}
+
+// Halving and adding numbers of 24 bits is exact in the 53 of float64, so that a run in float32
+// finds its way back to the last bit.
+func TestReversibleIsExactInFloat32(t *testing.T) {
+	l, err := deq.New[float32](models.Rate{N: 12, Gain: 1.2}, 5, 3, 1, deq.Config{Batch: 6, Shard: 4})
+	if err != nil {
+		t.Fatal(err)
+	}
+	x, dz := make([]float32, 6*5), make([]float32, 6*12)
+	for i := range x {
+		x[i] = float32(math.Sin(float64(7 * i)))
+	}
+	for i := range dz {
+		dz[i] = 1
+	}
+	for _, beta := range []float64{0.5, 0.8} {
+		tr, err := l.RelaxReversibly(ctx, x, nil, 16, beta, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := tr.VJP(ctx, dz, l.Params.ZerosLike()); err != nil {
+			t.Fatal(err)
+		}
+		for b, d := range tr.Drift {
+			if exact := beta == 0.5; exact != (d == 0) {
+				t.Errorf("β = %g: sample %d drifts by %g", beta, b, d)
+			}
+		}
+	}
 }
 
 // exactRules are all exact modes, with enough steps to converge.

@@ -41,7 +41,8 @@ type Bench struct {
 	Tight deq.Solver[float64]
 }
 
-// NewBench makes one of the given model, in two shards of which one is not full, with all parameters random.
+// NewBench makes one of the given model, in two shards of which one is not full, with all
+// parameters random.
 func NewBench(t testing.TB, m models.Rate, seed uint64) *Bench {
 	t.Helper()
 	m.N = units
