@@ -33,6 +33,8 @@ func onTestData(t testing.TB, task tasks.Task) tasks.Task {
 	case tasks.CIFAR10:
 		writeCIFAR10(t, dir, 20)
 		return tasks.CIFAR10{Dir: dir}
+	case tasks.NPZ:
+		return tasks.NPZ{File: writeNPZ(t, dir, blobArrays(t)), Normalize: "standard"}
 	}
 	return task
 }
