@@ -44,6 +44,7 @@ type expression struct {
 	param   []int          // the parameter that outs[i] is the gradient of, or −1
 	z, x, u *gorgonia.Node // inputs; nil where the function has none
 	theta   gorgonia.Nodes // parameters by index; nil where not used
+	masks   []models.Mask  // of dropout
 	inputs  []engine.Input
 	leak    float64
 }
@@ -67,7 +68,10 @@ func express(f function, m models.Model, dims dims, rows int, dtype tensor.Dtype
 	if want := (tensor.Shape{rows, width}); !out.Shape().Eq(want) {
 		return nil, fmt.Errorf("the model's %v has shape %v, expected %v", f, out.Shape(), want)
 	}
-	e.leak = s.LeakRate()
+	if err := checkMasks(s.Masks(), rows); err != nil {
+		return nil, err
+	}
+	e.leak, e.masks = s.LeakRate(), s.Masks()
 	used := s.ParamNodes()
 	for i, p := range dims.params {
 		if n := used[p.Name]; n != nil {
@@ -128,6 +132,9 @@ func express(f function, m models.Model, dims dims, rows int, dtype tensor.Dtype
 	e.inputs = append(e.inputs, engine.Input{Node: e.z, Rate: state})
 	if e.x != nil {
 		e.inputs = append(e.inputs, engine.Input{Node: e.x, Rate: drive})
+	}
+	for _, m := range e.masks {
+		e.inputs = append(e.inputs, engine.Input{Node: m.Node, Rate: drive})
 	}
 	return e, nil
 }

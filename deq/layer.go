@@ -43,6 +43,8 @@ type Layer[T Float] struct {
 	dims    dims
 	shards  []*shard[T]
 	version uint64            // of the parameters
+	masks   []mask[T]         // of dropout
+	drawn   uint64            // how often the masks have changed
 	weights engine.Weights[T] // packed
 	points  atomic.Uint64     // ids given out
 	counts  Counts
@@ -84,8 +86,12 @@ func New[T Float](m models.Model, inputs, outputs int, seed uint64, c Config) (*
 	// The cell and the readout are compiled at once, so that a model which cannot be is
 	// refused here; the rest is when first needed.
 	for _, f := range []function{cell, readout} {
-		if _, err := l.shards[0].program(f); err != nil {
+		u, err := l.shards[0].program(f)
+		if err != nil {
 			return nil, err
+		}
+		if err := l.takeMasks(u.expr); err != nil {
+			return nil, fmt.Errorf("deq: %w", err)
 		}
 	}
 	return l, nil
@@ -123,6 +129,9 @@ func (l *Layer[T]) count(f function, rows int) {
 // Bytes is the memory of the parameters, the programs and the solvers.
 func (l *Layer[T]) Bytes() int {
 	n := l.Params.Bytes() + l.weights.Bytes()
+	for _, m := range l.masks {
+		n += len(m.data) * sizeof[T]()
+	}
 	for _, s := range l.shards {
 		n += s.bytes()
 	}

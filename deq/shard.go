@@ -28,6 +28,8 @@ type unit[T Float] struct {
 	expr    *expression
 	program engine.Program[T]
 	version uint64 // of the parameters it has packed
+	drawn   uint64 // of the masks that it holds
+	masks   [][]T  // those samples' masks
 	point   uint64 // the point that it holds; 0 for none
 	rows    []int  // the samples of it that it holds
 	x, z    []T    // those samples' inputs and states
@@ -89,8 +91,14 @@ func (s *shard[T]) prepared(f function, p at[T], rows []int) (*unit[T], error) {
 		}
 		u.version, u.point = s.layer.version, 0
 	}
+	if u.drawn != s.layer.drawn {
+		u.drawn, u.point = s.layer.drawn, 0
+	}
 	if u.point == p.id && (len(rows) == len(u.rows) && slices.Equal(rows, u.rows) || u.follow(rows)) {
 		return u, nil
+	}
+	if err := s.bindMasks(u, rows); err != nil {
+		return nil, err
 	}
 	if err := u.bind(p, rows, s.layer.Inputs, s.layer.Units); err != nil {
 		return nil, err

@@ -33,7 +33,7 @@ func TestRateOptions(t *testing.T) {
 		m.N = 7
 		modeltest.Test(t, m)
 	}
-	for _, bad := range []models.Rate{{Normalize: "wieght"}, {Bound: -1}, {N: -1}, {Activation: "tan"}, {Gain: -1}, {InputGain: -2}, {Leak: 1.5}, {Leak: math.NaN()}} {
+	for _, bad := range []models.Rate{{Normalize: "wieght"}, {Dropout: 1}, {Dropout: -0.1}, {Bound: -1}, {N: -1}, {Activation: "tan"}, {Gain: -1}, {InputGain: -2}, {Leak: 1.5}, {Leak: math.NaN()}} {
 		if bad.Validate() == nil {
 			t.Errorf("%+v is accepted", bad)
 		}

@@ -94,6 +94,28 @@ func (s *Scope) Gain(param string, a *gorgonia.Node) *gorgonia.Node {
 	return s.Mul(a, s.Broadcast(g, a))
 }
 
+// Dropout returns a ⊙ m with a mask m of the given name, whose entries are 0 with probability p: one mask for a
+// whole solve, so that there still is a fixed point, and its adjoint. With p = 0 it is a.
+//
+// Gal & Ghahramani 2016, arXiv:1512.05287; in equilibria, Bai et al. 2019, arXiv:1909.01377.
+func (s *Scope) Dropout(name string, p float64, a *gorgonia.Node) *gorgonia.Node {
+	if !s.ready(a) {
+		return nil
+	}
+	if p == 0 {
+		return a
+	}
+	if !(p > 0 && p < 1) {
+		return s.fail(fmt.Errorf("dropout %q: the probability is %g, expected a number in [0, 1)", name, p))
+	}
+	m := s.Variable(name, a.Shape()[0], a.Shape()[1])
+	if s.err != nil {
+		return nil
+	}
+	s.masks = append(s.masks, Mask{Name: name, P: p, Node: m})
+	return s.Mul(a, m)
+}
+
 // Exp returns eᵃ.
 func (s *Scope) Exp(a *gorgonia.Node) *gorgonia.Node { return s.elementwise("exp", a) }
 

@@ -329,6 +329,8 @@ func TestOperationErrors(t *testing.T) {
 		"layer norm":   {func(s *models.Scope, z *gorgonia.Node) { s.LayerNorm(z, 0) }, "eps is 0"},
 		"divide":       {func(s *models.Scope, z *gorgonia.Node) { s.Div(z, s.Sum(z)) }, "must be equal"},
 		"mean of nil":  {func(s *models.Scope, z *gorgonia.Node) { s.Mean(nil) }, "operand is nil"},
+		"dropout":      {func(s *models.Scope, z *gorgonia.Node) { s.Dropout("m", 1, z) }, "expected a number in [0, 1)"},
+		"same mask":    {func(s *models.Scope, z *gorgonia.Node) { s.Dropout("m", 0.5, s.Dropout("m", 0.5, z)) }, `"m" is taken`},
 		"shift of nil": {func(s *models.Scope, z *gorgonia.Node) { s.Shift(1, nil) }, "operand is nil"},
 	} {
 		s := models.NewScope(tensor.Float64, []models.Param{{Name: "g", Shape: []int{4}}})

@@ -21,7 +21,8 @@ import (
 //
 // W may be parametrised. With normalize weight the parameter W holds directions of rows and
 // another one, g, their lengths (which start at gain): W is g·W/‖W‖. With spectral, W is
-// scaled down to a largest singular value of bound where it has a larger one.
+// scaled down to a largest singular value of bound where it has a larger one. Dropout
+// multiplies the z of the recurrent product by a mask.
 type Rate struct {
 	N          int     `key:"units" default:"128" doc:"number of units n"`
 	Activation string  `default:"tanh" doc:"activation φ" choices:"tanh,relu,sigmoid,softplus,linear"`
@@ -29,6 +30,7 @@ type Rate struct {
 	InputGain  float64 `default:"2" doc:"gain of the initial input weights, g·randn/√inputs"`
 	Leak       float64 `default:"1" doc:"leak α = dt/τ in (0, 1]; 1 is no leak"`
 	Normalize  string  `default:"none" doc:"parametrisation of W: as it is, lengths of rows apart from directions, or scaled to a bounded spectral norm" choices:"none,weight,spectral"`
+	Dropout    float64 `doc:"probability of leaving a unit out of the recurrent product while training, one mask for a whole solve"`
 	Bound      float64 `default:"1" doc:"largest spectral norm of W with normalize spectral"`
 }
 
@@ -46,6 +48,8 @@ func (r Rate) Validate() error {
 		return fmt.Errorf("leak: expected a number in (0, 1], found %g", r.Leak)
 	case !slices.Contains(Normalizations, r.Normalize):
 		return fmt.Errorf("normalize: expected one of %v, found %q", Normalizations, r.Normalize)
+	case !(r.Dropout >= 0 && r.Dropout < 1):
+		return fmt.Errorf("dropout: expected a number in [0, 1), found %g", r.Dropout)
 	case !(r.Bound > 0):
 		return fmt.Errorf("bound: expected a positive number, found %g", r.Bound)
 	}
@@ -83,7 +87,7 @@ func (r Rate) Cell(s *Scope, z, x *gorgonia.Node) *gorgonia.Node {
 		w = s.BoundSpectralNorm(w, r.Bound)
 	}
 	drive := s.Bias("b", s.Linear("U", x))
-	return s.Leak(r.Leak, z, s.Activate(r.Activation, s.Add(s.LinearWith("W", w, z), drive)))
+	return s.Leak(r.Leak, z, s.Activate(r.Activation, s.Add(s.LinearWith("W", w, s.Dropout("dropout", r.Dropout, z)), drive)))
 }
 
 // Readout implements Model.

@@ -26,6 +26,7 @@ type Scope struct {
 	consts   int
 	synapses []Synapse
 	units    []Unit
+	masks    []Mask
 	leak     float64
 	err      error
 }
@@ -41,6 +42,14 @@ type Synapse struct {
 type Unit struct {
 	Activation string
 	Pre, Post  *gorgonia.Node // [batch, units]
+}
+
+// Mask is an input that multiplies entries by 0 with probability P and by 1/(1−P) otherwise, drawn once per
+// solve; by 1 when the network is tested.
+type Mask struct {
+	Name string
+	P    float64
+	Node *gorgonia.Node // [batch, columns]
 }
 
 // NewScope starts a graph for a model with the given parameters, of the number type
@@ -76,6 +85,9 @@ func (s *Scope) Synapses() []Synapse { return slices.Clone(s.synapses) }
 
 // Units lists the activations built so far.
 func (s *Scope) Units() []Unit { return slices.Clone(s.units) }
+
+// Masks lists the masks of Dropout built so far.
+func (s *Scope) Masks() []Mask { return slices.Clone(s.masks) }
 
 // LeakRate is the α of Leak, 1 without one.
 func (s *Scope) LeakRate() float64 { return s.leak }
