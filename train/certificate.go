@@ -39,6 +39,7 @@ func (t *Trainer[T]) certify(ctx context.Context, s *Step[T]) error {
 		copy(twin.Params[i].Data, widen(p.Data))
 	}
 	twin.Updated()
+	deq.CopyMasks(twin, t.Layer)
 	next, err := twin.Relax(ctx, x, z, 1)
 	if err != nil {
 		return t.stepError(err)

@@ -97,6 +97,7 @@ var resumed = []struct {
 	{"regularised", []string{"regularizer={jacobian: 0.5, probes: 2, probability: 0.5, stop_epoch: 2, correction: 3}"}},
 	{"shine, warm", []string{"rule=shine", "solver=broyden", "train.warm_start=forward"}},
 	{"reversible", []string{"rule=reversible", "regularizer.jacobian=0.1"}},
+	{"dropout", []string{"model={dropout: 0.3, normalize: spectral}", "train.certificate=5"}},
 	{"regression", []string{"task={name: linear, train: 64, test: 32}", "rule=implicit", "train.holdout=true", "train.batch=13"}},
 }
 

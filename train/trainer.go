@@ -10,6 +10,7 @@ import (
 
 	"attractor/deq"
 	"attractor/internal/options"
+	"attractor/internal/rng"
 	"attractor/models"
 	"attractor/solvers"
 	"attractor/train/losses"
@@ -74,6 +75,7 @@ type Step[T deq.Float] struct {
 	Output      *deq.Output[T]
 	Z           []T                 // the state that was read out
 	Equilibrium *deq.Equilibrium[T] // nil where a trajectory was run
+	Layer       *deq.Layer[T]
 	Params      deq.Params[T]
 	Grads       deq.Params[T]
 	Trained     []int // indices of the parameters that learn
@@ -288,6 +290,8 @@ func (t *Trainer[T]) step(ctx context.Context, observers ...Observer[T]) (StepRe
 	epoch, k := t.Step/perEpoch, t.Step%perEpoch
 	batch := t.batches.At(epoch, k)
 	start, counts := time.Now(), t.Layer.Counts()
+	t.Layer.DrawMasks(rng.Stream(t.settings.Seed, "dropout", uint64(t.Step)))
+	defer t.Layer.DrawMasks(nil) // nothing is dropped when the network is tested
 	s, err := t.gradients(ctx, batch)
 	if err != nil {
 		return StepRecord{}, err
@@ -354,7 +358,7 @@ func (t *Trainer[T]) endEpoch(ctx context.Context) (*EpochRecord, error) {
 // gradients solves the batch and fills t.grads.
 func (t *Trainer[T]) gradients(ctx context.Context, batch *tasks.Batch[T]) (Step[T], error) {
 	t.grads.Clear()
-	s := Step[T]{Index: t.Step, Batch: batch, Params: t.Layer.Params, Grads: t.grads, Trained: t.trained}
+	s := Step[T]{Index: t.Step, Batch: batch, Layer: t.Layer, Params: t.Layer.Params, Grads: t.grads, Trained: t.trained}
 	loss := t.objective(batch)
 	s.Loss = loss
 	var report rules.Report

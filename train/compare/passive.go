@@ -47,6 +47,7 @@ func (p *passive[T]) Observe(ctx context.Context, s train.Step[T]) error {
 		}
 	}
 	p.layer.Updated()
+	deq.CopyMasks(p.layer, s.Layer)
 	tight := deq.Solver[float64]{Method: solvers.Anderson[float64]{}, Settings: solvers.Settings{RTol: 1e-9, MaxEvals: 500}}
 	e, err := p.layer.Solve(ctx, widen(s.Batch.X), widen(s.Z), tight)
 	if err != nil {
