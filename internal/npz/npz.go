@@ -186,7 +186,10 @@ func (f *File) Header(name string) (Header, error) {
 	if err != nil {
 		return Header{}, err
 	}
-	return h, r.Close()
+	if err := r.Close(); err != nil { // of a damaged member, also where its header is whole
+		return Header{}, &Error{Path: f.path, Array: name, Err: err}
+	}
+	return h, nil
 }
 
 // stream is the open member of an archive.

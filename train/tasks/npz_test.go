@@ -193,6 +193,7 @@ func FuzzNPZ(f *testing.F) {
 	f.Add(small.archive())
 	f.Add(arrays{"x": {[]int{5, 2}, make([]uint8, 10)}, "y": {[]int{5, 1}, make([]float32, 5)}}.archive())
 	f.Add(arrays{"x_train": small["x"], "y_train": small["y"], "x_test": small["x"], "y_test": small["y"]}.archive())
+	f.Add(flip(small.archive(), -300))
 	f.Add([]byte("PK"))
 	path := filepath.Join(f.TempDir(), "f.npz")
 	f.Fuzz(func(t *testing.T, data []byte) {
