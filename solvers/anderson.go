@@ -111,7 +111,7 @@ type anderson[T Float] struct {
 	n      int
 	window window[T]
 
-	group [lockstep]member[T]
+	group [kernels.Together]member[T]
 
 	// by sample
 	steps, accelerated []int
@@ -188,20 +188,20 @@ type gramWindow[T Float] struct {
 	m, n         int
 	beta, lambda float64
 	f, g         []T       // [batch, m, n], rings
-	c            []float64 // [batch, m(m+1)/2], the lower triangle without its diagonal
+	c            []float64 // [batch, m(m+1)/2]: lower triangles, whose diagonal is not used
 	inv          []float64 // [batch, m], 1/‖g‖
 	count        []int     // [batch], columns stored since the window was cleared
 
-	dots   []float64     // [m]
-	system []together    // [(m+1)(m+2)/2]
-	w      [lockstep][]T // [lockstep, m]
+	dots   []float64                   // [m]
+	system [][kernels.Together]float64 // [(m+1)(m+2)/2]
+	w      [kernels.Together][]T       // [m] each
 }
 
 func newGramWindow[T Float](batch, m, n int, beta, lambda float64) *gramWindow[T] {
 	a := &gramWindow[T]{
 		m: m, n: n, beta: beta, lambda: lambda, f: make([]T, batch*m*n), g: make([]T, batch*m*n),
 		c: make([]float64, batch*triangle(m)), inv: make([]float64, batch*m), count: make([]int, batch),
-		dots: make([]float64, m), system: make([]together, triangle(m+1)),
+		dots: make([]float64, m), system: make([][kernels.Together]float64, triangle(m+1)),
 	}
 	for q := range a.w {
 		a.w[q] = make([]T, m)
@@ -212,7 +212,7 @@ func newGramWindow[T Float](batch, m, n int, beta, lambda float64) *gramWindow[T
 func (a *gramWindow[T]) clear(b int) { a.count[b] = 0 }
 
 func (a *gramWindow[T]) bytes() int {
-	return elemSize[T]()*(len(a.f)+len(a.g)+lockstep*a.m) + 8*(len(a.c)+len(a.inv)+len(a.count)+len(a.dots)+lockstep*len(a.system))
+	return elemSize[T]()*(len(a.f)+len(a.g)+kernels.Together*a.m) + 8*(len(a.c)+len(a.inv)+len(a.count)+len(a.dots)+kernels.Together*len(a.system))
 }
 
 // push stores the iterate and its products with the others: one row of C.
@@ -238,7 +238,7 @@ func (a *gramWindow[T]) push(b int, z, fz []T, gnorm float64) {
 }
 
 func (a *gramWindow[T]) next(group []member[T]) {
-	var solved [lockstep]bool
+	var solved [kernels.Together]bool
 	for lambda := a.lambda; lambda < 1; lambda *= 100 {
 		if a.coefficients(group, lambda, &solved) {
 			break
@@ -262,7 +262,7 @@ func (a *gramWindow[T]) next(group []member[T]) {
 // coefficients solves for α = D^−½(C + λI)⁻¹D^−½1, made to sum to 1, where that is not
 // done yet, and says whether it is done then for all. Rows of the identity fill up a
 // window that is not full: they change no bit of the others.
-func (a *gramWindow[T]) coefficients(group []member[T], lambda float64, solved *[lockstep]bool) bool {
+func (a *gramWindow[T]) coefficients(group []member[T], lambda float64, solved *[kernels.Together]bool) bool {
 	m, k := a.m, 0
 	for _, s := range group {
 		k = max(k, min(a.count[s.b], m))
@@ -271,7 +271,7 @@ func (a *gramWindow[T]) coefficients(group []member[T], lambda float64, solved *
 	clear(system)
 	rhs := system[triangle(k):]
 	for i := range k {
-		system[triangle(i)+i] = together{1, 1, 1, 1}
+		system[triangle(i)+i] = [kernels.Together]float64{1, 1, 1, 1, 1, 1, 1, 1}
 	}
 	for q, s := range group {
 		used := min(a.count[s.b], m)
@@ -285,21 +285,22 @@ func (a *gramWindow[T]) coefficients(group []member[T], lambda float64, solved *
 			rhs[i][q] = v
 		}
 	}
-	regular := solveTogether(system, k)
+	kernels.SolveSymmetric(system, k)
 	all := true
 	for q, s := range group {
 		if solved[q] {
 			continue
 		}
 		used := min(a.count[s.b], m)
-		w := a.w[q][:used]
+		w, inv := a.w[q][:used], a.inv[s.b*m:s.b*m+used]
 		if used == 1 {
 			w[0], solved[q] = 1, true
 			continue
 		}
-		sum, size := 0.0, 0.0
-		inv := a.inv[s.b*m : s.b*m+used]
+		regular, sum, size := true, 0.0, 0.0
 		for i, v := range inv {
+			pivot := system[triangle(i)+i][q]
+			regular = regular && pivot > 0 && pivot < 1e15
 			sum += rhs[i][q] * v
 		}
 		sum = 1 / sum
@@ -308,8 +309,12 @@ func (a *gramWindow[T]) coefficients(group []member[T], lambda float64, solved *
 			w[i] = T(alpha)
 			size += alpha * alpha
 		}
-		solved[q] = regular[q] && size-size == 0
+		solved[q] = regular && size-size == 0
 		all = all && solved[q]
 	}
 	return all
 }
+
+// triangle is the number of entries of a lower triangle of k rows with its diagonal, and
+// the place of the first entry of its row k.
+func triangle(k int) int { return k * (k + 1) / 2 }

@@ -141,6 +141,18 @@ func combineVector[T Float](dst, a, x []T, ldx int, add bool) bool {
 	return true
 }
 
+func solveVector(a [][Together]float64, k int) bool {
+	switch Current() {
+	case Portable:
+		return false
+	case AVX512:
+		solveSymmetricF64AVX512(&a[0][0], k)
+	default:
+		solveSymmetricF64AVX2(&a[0][0], k)
+	}
+	return true
+}
+
 // maxAbsVector sets the greatest |x| of the first elements by their lane, as many as
 // it returns: none, or all but less than lanes.
 func maxAbsVector[T Float](part *[lanes]T, x []T) int {

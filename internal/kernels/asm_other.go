@@ -18,6 +18,8 @@ func dotsVector[T Float](dst []float64, x, y []T, ldy int) bool { return false }
 
 func combineVector[T Float](dst, a, x []T, ldx int, add bool) bool { return false }
 
+func solveVector(a [][Together]float64, k int) bool { return false }
+
 func maxAbsVector[T Float](part *[lanes]T, x []T) int { return 0 }
 
 func transposeSize[T Float](Level) int { return 0 }

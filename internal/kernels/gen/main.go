@@ -40,6 +40,7 @@ func generate() (map[string][]byte, error) {
 		"gemm":        emitTile,
 		"elementwise": emitElementwise,
 		"combine":     emitCombine,
+		"solve":       emitSolve,
 		"reduce":      emitReductions,
 		"transpose":   emitTranspose,
 	} {
