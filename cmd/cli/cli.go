@@ -33,6 +33,7 @@ import (
 	"golang.org/x/term"
 
 	"attractor/internal/catalog"
+	"attractor/internal/datasets"
 	"attractor/train"
 )
 
@@ -64,6 +65,7 @@ type program struct {
 	parts32        train.Parts[float32]
 	parts64        train.Parts[float64]
 	stdout, stderr io.Writer
+	data           []datasets.Set // nil for the known ones
 
 	quiet, json bool
 	log         *slog.Logger
@@ -118,7 +120,7 @@ Begin with "` + p.name + ` compare". A name from "` + p.name + ` list" is explai
 	root.PersistentFlags().BoolVarP(&p.quiet, "quiet", "q", false, "no progress and no messages but warnings")
 	root.SetFlagErrorFunc(p.flagError)
 	root.AddCommand(p.compareCommand(), p.trainCommand(), p.reproduceCommand(), p.gradcheckCommand(), p.solveCommand(), p.explainCommand(), p.benchCommand(),
-		p.listCommand(), p.citeCommand(), p.doctorCommand(), p.versionCommand())
+		p.dataCommand(), p.listCommand(), p.citeCommand(), p.doctorCommand(), p.versionCommand())
 	root.SetHelpCommand(p.helpCommand())
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()

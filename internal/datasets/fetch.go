@@ -49,6 +49,13 @@ func (e *SourceError) Error() string {
 
 func (e *SourceError) Unwrap() error { return e.Err }
 
+// AddressError says that a source is not an address of the web.
+type AddressError struct{ Found string }
+
+func (e *AddressError) Error() string {
+	return fmt.Sprintf("expected a URL that begins with https:// or http://, found %q", e.Found)
+}
+
 // Fetch gets the files of a set that are not in dir yet, from the base URL given or else from
 // the set's own sources, one after the other until one has them. A connection that breaks is
 // taken up where it broke. A file is kept when its sum is right; nothing else is.
@@ -57,7 +64,7 @@ func (f Fetcher) Fetch(ctx context.Context, s Set, dir, from string) ([]Status, 
 	if from != "" {
 		u, err := url.Parse(from)
 		if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
-			return nil, fmt.Errorf("expected a URL that begins with https:// or http://, found %q", from)
+			return nil, &AddressError{from}
 		}
 		bases = []string{from}
 	}
