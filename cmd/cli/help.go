@@ -86,11 +86,14 @@ func (p *program) help(root *cobra.Command, args []string) error {
 func (p *program) explain(k kind, e part) {
 	w := p.stdout
 	fmt.Fprintf(w, "%s (%s)\n\n%s\n", e.name, k.singular, strings.TrimSpace(e.doc))
-	if k.section != "" {
+	switch {
+	case k.choose == "":
+		fmt.Fprintf(w, "\nRun by %s reproduce %s.\n", p.name, e.name)
+	case k.section != "":
 		fmt.Fprintf(w, "\nChosen by --set %s=%s.\n", k.section, e.name)
 		writeFields(w, fmt.Sprintf("Options, --set %s.KEY=VALUE:", k.section), e.options)
 		writeFields(w, fmt.Sprintf("Options of every %s:", k.singular), k.common)
-	} else {
+	default:
 		fmt.Fprintf(w, "\nChosen by --set %s=%s.\n", k.choose, e.name)
 	}
 	if len(e.refs) > 0 {

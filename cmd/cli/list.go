@@ -39,7 +39,11 @@ func (p *program) list() error {
 		if i > 0 {
 			fmt.Fprintln(w)
 		}
-		fmt.Fprintf(w, "%s  (--set %s=NAME)\n", k.plural, k.choose)
+		how := "--set " + k.choose + "=NAME"
+		if k.choose == "" {
+			how = p.name + " reproduce NAME"
+		}
+		fmt.Fprintf(w, "%s  (%s)\n", k.plural, how)
 		for _, e := range k.parts {
 			fmt.Fprintf(w, "  %s\t%s\n", e.name, e.synopsis)
 		}

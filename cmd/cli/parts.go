@@ -15,7 +15,7 @@ import (
 type kind struct {
 	plural, singular string
 	section          string // of the configuration; empty for none
-	choose           string // the option that chooses a part
+	choose           string // the option that chooses a part; empty for experiments
 	parts            []part
 	common           []options.Field // options of the section whatever the part
 }
@@ -38,6 +38,7 @@ func (p *program) kinds() []kind {
 		kindOf(c.Tasks, "tasks", "task", nil),
 		kindOf(c.Optimizers, "optimizers", "optimizer", nil),
 		kindOf(c.Losses, "losses", "", nil),
+		experimentKind(),
 	}
 }
 

@@ -71,6 +71,15 @@ lists the experiments. It exits with code 4 when a check does not hold.
 	return cmd
 }
 
+// experimentKind lists them among the parts.
+func experimentKind() kind {
+	k := kind{plural: "experiments", singular: reproducible.Kind()}
+	for _, e := range reproducible.Entries() {
+		k.parts = append(k.parts, part{name: e.Name, synopsis: e.Synopsis(), doc: e.Doc, refs: e.Refs})
+	}
+	return k
+}
+
 // experimentList is the list of experiments as text.
 func experimentList() string {
 	var b strings.Builder

@@ -41,6 +41,7 @@ func Entries() []catalog.Entry[experiments.Experiment] {
 		{Name: "zhu2024/fig1", Value: experiments.Func(fig1), Refs: refs, Doc: fig1Doc},
 		{Name: "zhu2024/fig2", Value: experiments.Func(fig2), Refs: refs, Doc: fig2Doc},
 		{Name: "zhu2024/fig3", Value: experiments.Func(fig3), Refs: refs, Doc: fig3Doc},
+		{Name: "zhu2024/digits", Value: experiments.Func(digits), Refs: refs, Doc: digitsDoc},
 	}
 }
 
