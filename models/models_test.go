@@ -1,6 +1,8 @@
 package models_test
 
 import (
+	"fmt"
+	"hash/fnv"
 	"maps"
 	"math"
 	"strings"
@@ -93,7 +95,8 @@ func TestScopeErrors(t *testing.T) {
 		"parameter's name":   {func(s *models.Scope, z *gorgonia.Node) { s.Variable("W", 2, 2) }, `"W" is taken`},
 		"product of shapes":  {func(s *models.Scope, z *gorgonia.Node) { s.Linear("V", z) }, "inner sizes 3 and 4 differ"},
 		"sum of shapes":      {func(s *models.Scope, z *gorgonia.Node) { s.Add(z, s.Param("b")) }, "must be equal"},
-		"bias width":         {func(s *models.Scope, z *gorgonia.Node) { s.Bias("b", s.Variable("q", 2, 5)) }, "3 entries on 5 columns"},
+		"bias width":         {func(s *models.Scope, z *gorgonia.Node) { s.Bias("b", s.Variable("q", 2, 5)) }, "on 5 columns"},
+		"no name":            {func(s *models.Scope, z *gorgonia.Node) { s.Variable("", 2, 2) }, "no name"},
 		"activation":         {func(s *models.Scope, z *gorgonia.Node) { s.Activate("tahn", z) }, "expected one of"},
 		"nil operand":        {func(s *models.Scope, z *gorgonia.Node) { s.Tanh(nil) }, "operand is nil"},
 		"operand of another graph": {func(s *models.Scope, z *gorgonia.Node) {
@@ -136,6 +139,79 @@ func TestScopeKeepsNodesApart(t *testing.T) {
 	}
 	if s.Tanh(a) == s.Tanh(b) {
 		t.Error("tanh of two variables is one node")
+	}
+}
+
+// Gorgonia's hashes have 32 bits: of two inputs whose names collide it makes one node as soon as something is
+// computed from them. Scope reports it.
+func TestCollisionsAreReported(t *testing.T) {
+	build := func(of func(g *gorgonia.ExprGraph, name string) *gorgonia.Node) (a, b *gorgonia.Node) {
+		g := gorgonia.NewGraph()
+		a, b = of(g, "a"), of(g, "b")
+		return a, b
+	}
+	x, _ := build(func(g *gorgonia.ExprGraph, name string) *gorgonia.Node {
+		return gorgonia.NewMatrix(g, tensor.Float64, gorgonia.WithShape(2, 2), gorgonia.WithName(name))
+	})
+	prefix := fmt.Sprintf("%v%v", x.Type(), x.Shape())
+	seen := map[uint32]string{}
+	var one, other string
+	for i := 0; other == ""; i++ {
+		name := fmt.Sprint("x", i)
+		h := fnv.New32a()
+		h.Write([]byte(prefix + name))
+		if before, ok := seen[h.Sum32()]; ok {
+			one, other = before, name
+		}
+		seen[h.Sum32()] = name
+	}
+	a, b := build(func(g *gorgonia.ExprGraph, name string) *gorgonia.Node {
+		return gorgonia.NewMatrix(g, tensor.Float64, gorgonia.WithShape(2, 2), gorgonia.WithName(map[string]string{"a": one, "b": other}[name]))
+	})
+	if gorgonia.Must(gorgonia.Tanh(a)) != gorgonia.Must(gorgonia.Tanh(b)) {
+		t.Fatal("Gorgonia tells the inputs apart: the negative control fails")
+	}
+	for name, f := range map[string]func(s *models.Scope, x *gorgonia.Node){
+		"Tanh":      func(s *models.Scope, x *gorgonia.Node) { s.Tanh(x) },
+		"Log":       func(s *models.Scope, x *gorgonia.Node) { s.Log(x) },
+		"Slice":     func(s *models.Scope, x *gorgonia.Node) { s.Slice(x, 0, 1) },
+		"SoftMax":   func(s *models.Scope, x *gorgonia.Node) { s.SoftMax(x) },
+		"LayerNorm": func(s *models.Scope, x *gorgonia.Node) { s.LayerNorm(x, 1e-3) },
+		"MatMul":    func(s *models.Scope, x *gorgonia.Node) { s.MatMul(x, x, false, true) },
+		"Broadcast": func(s *models.Scope, x *gorgonia.Node) { s.Mul(x, s.Broadcast(s.Sum(x), x)) },
+	} {
+		s := models.NewScope(tensor.Float64, nil)
+		f(s, s.Variable(one, 2, 2))
+		if err := s.Err(); err != nil {
+			t.Fatal(err)
+		}
+		f(s, s.Variable(other, 2, 2))
+		if err := s.Err(); err == nil || !strings.Contains(err.Error(), "collides") {
+			t.Errorf("%s: error %v", name, err)
+		}
+	}
+}
+
+// Log leaves 1+z in the graph, which Gorgonia's own takes out though others use it, and masks of one
+// input are two.
+func TestScopeRewritesNothing(t *testing.T) {
+	s := models.NewScope(tensor.Float64, nil)
+	z := s.Variable("z", 2, 2)
+	if s.Dropout("m", 0.5, z) == s.Dropout("n", 0.5, z) || s.Err() != nil {
+		t.Errorf("two masks of one input are one (error %v)", s.Err())
+	}
+	one := s.Shift(1, z)
+	s.Log(one)
+	if s.Err() != nil || one.Op() == nil {
+		t.Errorf("Log takes its operand away (error %v)", s.Err())
+	}
+	x := gorgonia.NewMatrix(gorgonia.NewGraph(), tensor.Float64, gorgonia.WithShape(2, 2), gorgonia.WithName("x"))
+	_, err := gorgonia.Grad(gorgonia.Must(gorgonia.Sum(gorgonia.Must(gorgonia.Sigmoid(x)))), x) // brings Gorgonia's own constant 1
+	must(t, err)
+	plain := gorgonia.Must(gorgonia.Add(x, gorgonia.NewConstant(1.0)))
+	gorgonia.Must(gorgonia.Log(plain))
+	if plain.Op() != nil {
+		t.Error("Gorgonia's Log leaves its operand alone: the negative control fails")
 	}
 }
 

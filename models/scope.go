@@ -108,6 +108,9 @@ func (s *Scope) Variable(name string, rows, columns int) *gorgonia.Node {
 	if s.err != nil {
 		return nil
 	}
+	if name == "" {
+		return s.fail(fmt.Errorf("an input has no name"))
+	}
 	if s.nodes[name] != nil || slices.ContainsFunc(s.params, func(p Param) bool { return p.Name == name }) {
 		return s.fail(fmt.Errorf("the name %q is taken", name))
 	}
@@ -169,11 +172,10 @@ func (s *Scope) Bias(param string, a *gorgonia.Node) *gorgonia.Node {
 	if !s.ready(a) {
 		return nil
 	}
-	if b.Shape()[1] != a.Shape()[1] {
-		return s.fail(fmt.Errorf("bias %q of %d entries on %d columns", param, b.Shape()[1], a.Shape()[1]))
+	if b.Shape()[0] != 1 || b.Shape()[1] != a.Shape()[1] {
+		return s.fail(fmt.Errorf("bias %q of shape %v on %d columns", param, b.Shape(), a.Shape()[1]))
 	}
-	n, err := gorgonia.BroadcastAdd(a, b, nil, []byte{0})
-	return s.checked(n, err, "Bias", a.Shape(), a)
+	return s.Add(a, s.Broadcast(b, a))
 }
 
 // MatMul returns op(a)·op(b), with a or b transposed where asked.
@@ -247,9 +249,14 @@ func (s *Scope) Sigmoid(a *gorgonia.Node) *gorgonia.Node {
 	return s.unary("Sigmoid", gorgonia.Sigmoid, a)
 }
 
-// Relu returns max(a, 0).
+// Relu returns max(a, 0), as a ⊙ [a ≥ 0].
 func (s *Scope) Relu(a *gorgonia.Node) *gorgonia.Node {
-	return s.unary("Relu", gorgonia.Rectify, a)
+	if !s.ready(a) {
+		return nil
+	}
+	zero := s.Const(0)
+	n, err := gorgonia.Gte(a, zero, true)
+	return s.Mul(a, s.checked(n, err, "Relu", a.Shape(), a, zero))
 }
 
 // Softplus returns log(1 + eᵃ).
@@ -313,9 +320,6 @@ func (s *Scope) unary(name string, op func(*gorgonia.Node) (*gorgonia.Node, erro
 		return nil
 	}
 	n, err := op(a)
-	if name == "Relu" { // an expression of two ops
-		return s.checked(n, err, name, a.Shape())
-	}
 	return s.checked(n, err, name, a.Shape(), a)
 }
 
