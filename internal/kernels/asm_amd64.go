@@ -195,3 +195,82 @@ func transposeVector[T Float](dst []T, ldd int, src []T, lds, cols int) {
 		transposeF32AVX2((*float32)(d), ldd, (*float32)(s), lds, cols)
 	}
 }
+
+// The functions below run a step of an optimiser if there is assembly for it, and say
+// whether there is. The slices are not empty.
+
+func adamVector[T Float](p, g, m, v []T, c *AdamStep[T]) bool {
+	level := Current()
+	if level == Portable {
+		return false
+	}
+	xp, xg, xm, xv, pc := unsafe.Pointer(&p[0]), unsafe.Pointer(&g[0]), unsafe.Pointer(&m[0]), unsafe.Pointer(&v[0]), unsafe.Pointer(&c.Beta1)
+	switch {
+	case isDouble[T]() && level == AVX512:
+		adamF64AVX512((*float64)(xp), (*float64)(xg), (*float64)(xm), (*float64)(xv), (*float64)(pc), len(p))
+	case isDouble[T]():
+		adamF64AVX2((*float64)(xp), (*float64)(xg), (*float64)(xm), (*float64)(xv), (*float64)(pc), len(p))
+	case level == AVX512:
+		adamF32AVX512((*float32)(xp), (*float32)(xg), (*float32)(xm), (*float32)(xv), (*float32)(pc), len(p))
+	default:
+		adamF32AVX2((*float32)(xp), (*float32)(xg), (*float32)(xm), (*float32)(xv), (*float32)(pc), len(p))
+	}
+	return true
+}
+
+func rmsPropVector[T Float](p, g, v []T, c *RMSPropStep[T]) bool {
+	level := Current()
+	if level == Portable {
+		return false
+	}
+	xp, xg, xv, pc := unsafe.Pointer(&p[0]), unsafe.Pointer(&g[0]), unsafe.Pointer(&v[0]), unsafe.Pointer(&c.Beta)
+	switch {
+	case isDouble[T]() && level == AVX512:
+		rmsPropF64AVX512((*float64)(xp), (*float64)(xg), (*float64)(xv), (*float64)(pc), len(p))
+	case isDouble[T]():
+		rmsPropF64AVX2((*float64)(xp), (*float64)(xg), (*float64)(xv), (*float64)(pc), len(p))
+	case level == AVX512:
+		rmsPropF32AVX512((*float32)(xp), (*float32)(xg), (*float32)(xv), (*float32)(pc), len(p))
+	default:
+		rmsPropF32AVX2((*float32)(xp), (*float32)(xg), (*float32)(xv), (*float32)(pc), len(p))
+	}
+	return true
+}
+
+func momentumVector[T Float](p, g, v []T, c *MomentumStep[T]) bool {
+	level := Current()
+	if level == Portable {
+		return false
+	}
+	xp, xg, xv, pc := unsafe.Pointer(&p[0]), unsafe.Pointer(&g[0]), unsafe.Pointer(&v[0]), unsafe.Pointer(&c.Decay)
+	switch {
+	case isDouble[T]() && level == AVX512:
+		momentumF64AVX512((*float64)(xp), (*float64)(xg), (*float64)(xv), (*float64)(pc), len(p))
+	case isDouble[T]():
+		momentumF64AVX2((*float64)(xp), (*float64)(xg), (*float64)(xv), (*float64)(pc), len(p))
+	case level == AVX512:
+		momentumF32AVX512((*float32)(xp), (*float32)(xg), (*float32)(xv), (*float32)(pc), len(p))
+	default:
+		momentumF32AVX2((*float32)(xp), (*float32)(xg), (*float32)(xv), (*float32)(pc), len(p))
+	}
+	return true
+}
+
+func nesterovVector[T Float](p, g, v []T, c *MomentumStep[T]) bool {
+	level := Current()
+	if level == Portable {
+		return false
+	}
+	xp, xg, xv, pc := unsafe.Pointer(&p[0]), unsafe.Pointer(&g[0]), unsafe.Pointer(&v[0]), unsafe.Pointer(&c.Decay)
+	switch {
+	case isDouble[T]() && level == AVX512:
+		nesterovF64AVX512((*float64)(xp), (*float64)(xg), (*float64)(xv), (*float64)(pc), len(p))
+	case isDouble[T]():
+		nesterovF64AVX2((*float64)(xp), (*float64)(xg), (*float64)(xv), (*float64)(pc), len(p))
+	case level == AVX512:
+		nesterovF32AVX512((*float32)(xp), (*float32)(xg), (*float32)(xv), (*float32)(pc), len(p))
+	default:
+		nesterovF32AVX2((*float32)(xp), (*float32)(xg), (*float32)(xv), (*float32)(pc), len(p))
+	}
+	return true
+}

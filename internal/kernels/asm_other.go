@@ -25,3 +25,11 @@ func maxAbsVector[T Float](part *[lanes]T, x []T) int { return 0 }
 func transposeSize[T Float](Level) int { return 0 }
 
 func transposeVector[T Float](dst []T, ldd int, src []T, lds, cols int) {}
+
+func adamVector[T Float](p, g, m, v []T, c *AdamStep[T]) bool { return false }
+
+func rmsPropVector[T Float](p, g, v []T, c *RMSPropStep[T]) bool { return false }
+
+func momentumVector[T Float](p, g, v []T, c *MomentumStep[T]) bool { return false }
+
+func nesterovVector[T Float](p, g, v []T, c *MomentumStep[T]) bool { return false }

@@ -64,13 +64,9 @@ func (o Adam[T]) Start(params []Param) (State[T], error) {
 		s.b = 1 / (1 - math.Pow(o.Beta2, t))
 	}
 	return start(params, []string{"m", "v"}, begin, func(s *state[T], i int, p, g []T) {
-		rate, inv, keep := T(s.a), T(s.b), T(1-s.rate*o.WeightDecay)
-		m, v := s.slots[0][i][:len(p)], s.slots[1][i][:len(p)]
-		for j, gj := range g[:len(p)] {
-			mj := b1*m[j] + c1*gj
-			vj := b2*v[j] + c2*gj*gj
-			m[j], v[j] = mj, vj
-			p[j] = keep*p[j] - rate*mj/(T(math.Sqrt(float64(vj*inv)))+eps)
-		}
+		kernels.Adam(p, g, s.slots[0][i], s.slots[1][i], kernels.AdamStep[T]{
+			Beta1: b1, Rest1: c1, Beta2: b2, Rest2: c2,
+			Rate: T(s.a), Inv: T(s.b), Eps: eps, Keep: T(1 - s.rate*o.WeightDecay),
+		})
 	})
 }

@@ -16,19 +16,15 @@ import (
 func ClipNorm[T kernels.Float](grads [][]T, limit float64) (norm float64) {
 	sum := 0.0
 	for _, g := range grads {
-		for _, v := range g {
-			sum += float64(v) * float64(v)
-		}
+		sum += kernels.SumSquares(g)
 	}
 	norm = math.Sqrt(sum)
 	if !(limit > 0) || !(norm > limit) || math.IsInf(norm, 1) {
 		return norm
 	}
-	scale := limit / norm
+	scale := T(limit / norm)
 	for _, g := range grads {
-		for j, v := range g {
-			g[j] = T(float64(v) * scale)
-		}
+		kernels.Scale(g, scale, g)
 	}
 	return norm
 }
@@ -60,6 +56,9 @@ func (e *NonFiniteError) Error() string {
 
 // nonFinite is the first place of a NaN or infinity, -1 if there is none.
 func nonFinite[T kernels.Float](v []T) int {
+	if kernels.AllFinite(v) {
+		return -1
+	}
 	for j, x := range v {
 		if x-x != 0 {
 			return j

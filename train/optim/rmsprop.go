@@ -39,10 +39,6 @@ func (o RMSProp[T]) Start(params []Param) (State[T], error) {
 	beta, rest, eps := T(o.Decay), T(1-o.Decay), T(o.Eps)
 	begin := func(s *state[T], scale float64) { s.rate = o.LR * scale }
 	return start(params, []string{"v"}, begin, func(s *state[T], i int, p, g []T) {
-		rate, v := T(s.rate), s.slots[0][i]
-		for j, gj := range g {
-			v[j] = beta*v[j] + rest*gj*gj
-			p[j] -= rate * gj / (T(math.Sqrt(float64(v[j]))) + eps)
-		}
+		kernels.RMSProp(p, g, s.slots[0][i], kernels.RMSPropStep[T]{Beta: beta, Rest: rest, Rate: T(s.rate), Eps: eps})
 	})
 }

@@ -49,21 +49,21 @@ func (o SGD[T]) Start(params []Param) (State[T], error) {
 	if o.Momentum == 0 {
 		return start(params, nil, begin, func(s *state[T], _ int, p, g []T) {
 			rate := T(s.rate)
+			if decay == 0 {
+				kernels.Axpy(-rate, g, p)
+				return
+			}
 			for j, gj := range g {
 				p[j] -= rate * (gj + decay*p[j])
 			}
 		})
 	}
 	return start(params, []string{"v"}, begin, func(s *state[T], i int, p, g []T) {
-		rate, v := T(s.rate), s.slots[0][i]
-		for j, gj := range g {
-			gj += decay * p[j]
-			v[j] = mu*v[j] + gj
-			if o.Nesterov {
-				p[j] -= rate * (gj + mu*v[j])
-			} else {
-				p[j] -= rate * v[j]
-			}
+		c := kernels.MomentumStep[T]{Decay: decay, Mu: mu, Rate: T(s.rate)}
+		if o.Nesterov {
+			kernels.Nesterov(p, g, s.slots[0][i], c)
+		} else {
+			kernels.Momentum(p, g, s.slots[0][i], c)
 		}
 	})
 }

@@ -41,6 +41,7 @@ func generate() (map[string][]byte, error) {
 		"elementwise": emitElementwise,
 		"combine":     emitCombine,
 		"solve":       emitSolve,
+		"update":      emitUpdates,
 		"reduce":      emitReductions,
 		"transpose":   emitTranspose,
 	} {
