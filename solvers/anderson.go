@@ -261,28 +261,30 @@ func (a *gramWindow[T]) next(group []member[T]) {
 
 // coefficients solves for α = D^−½(C + λI)⁻¹D^−½1, made to sum to 1, where that is not
 // done yet, and says whether it is done then for all. Rows of the identity fill up a
-// window that is not full: they change no bit of the others.
+// window that is not full: they change no bit of the others. Where the group is not full,
+// the system is whatever it was before, and nobody looks at it.
 func (a *gramWindow[T]) coefficients(group []member[T], lambda float64, solved *[kernels.Together]bool) bool {
 	m, k := a.m, 0
 	for _, s := range group {
 		k = max(k, min(a.count[s.b], m))
 	}
 	system := a.system[:triangle(k+1)]
-	clear(system)
 	rhs := system[triangle(k):]
-	for i := range k {
-		system[triangle(i)+i] = [kernels.Together]float64{1, 1, 1, 1, 1, 1, 1, 1}
-	}
 	for q, s := range group {
 		used := min(a.count[s.b], m)
-		c := a.c[s.b*triangle(m):]
+		part := system[:triangle(used)]
+		for e, v := range a.c[s.b*triangle(m):][:len(part)] {
+			part[e][q] = v
+		}
 		for i, v := range a.inv[s.b*m : s.b*m+used] {
-			row := system[triangle(i):]
-			for j, v := range c[triangle(i) : triangle(i)+i] {
-				row[j][q] = v
-			}
-			row[i][q] = 1 + lambda
+			part[triangle(i)+i][q] = 1 + lambda
 			rhs[i][q] = v
+		}
+		for i := used; i < k; i++ {
+			for j := range i {
+				system[triangle(i)+j][q] = 0
+			}
+			system[triangle(i)+i][q], rhs[i][q] = 1, 0
 		}
 	}
 	kernels.SolveSymmetric(system, k)
