@@ -155,7 +155,7 @@ func report(s datasets.Set, dir string, files []datasets.Status) dataReport {
 	for _, f := range files {
 		r.Bytes += f.Size
 		switch f.State {
-		case datasets.Present, datasets.Fetched:
+		case datasets.Present, datasets.Fetched, datasets.Imported:
 			there++
 		case datasets.Wrong:
 			wrong = true
@@ -247,7 +247,7 @@ func (p *program) finish(s datasets.Set, dir string, files []datasets.Status, er
 	}
 	w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
 	for _, f := range files {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", f.State, f.Name, compare.Bytes(f.Size), f.Error)
+		fmt.Fprintf(w, "%s\t%s\t%s\n", f.State, f.Name, compare.Bytes(f.Size))
 	}
 	if err := w.Flush(); err != nil {
 		return err
@@ -322,7 +322,7 @@ func (p *program) importOwn(ctx context.Context, s datasets.Set, dir string, pat
 		if err != nil {
 			return err
 		}
-		files = append(files, datasets.Status{File: datasets.File{Name: name, Size: info.Size()}, State: datasets.Fetched, Path: to})
+		files = append(files, datasets.Status{File: datasets.File{Name: name, Size: info.Size()}, State: datasets.Imported, Path: to})
 	}
 	if err := p.finish(s, dir, files, nil); err != nil || p.json {
 		return err
@@ -411,7 +411,11 @@ func (p *program) dataVerify(ctx context.Context, args []string) error {
 		w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
 		for _, r := range all {
 			for _, f := range r.Files {
-				fmt.Fprintf(w, "%s\t%s\t%s\n", f.State, f.Path, f.Error)
+				text := f.Path
+				if f.Error != "" {
+					text = f.Error // which names the path
+				}
+				fmt.Fprintf(w, "%s\t%s\n", f.State, text)
 			}
 		}
 		if err := w.Flush(); err != nil {

@@ -2,12 +2,16 @@ package cli
 
 import (
 	"archive/tar"
+	"archive/zip"
 	"bytes"
 	"compress/gzip"
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -116,10 +120,50 @@ func TestDataImport(t *testing.T) {
 	if code, _, log := runData(t, t.Context(), "import", "mnist", t.TempDir()); code != exitUsage || !strings.Contains(log, "mnist: not found: ") {
 		t.Errorf("exit code %d: %s", code, log)
 	}
-	if code, out, log := runData(t, t.Context(), "import", "mnist", from, "--json"); code != exitDone || !strings.Contains(out, `"state": "fetched"`) {
+	if code, out, log := runData(t, t.Context(), "import", "mnist", from, "--json"); code != exitDone || !strings.Contains(out, `"state": "imported"`) {
 		t.Errorf("exit code %d: %s%s", code, out, log)
 	}
 	if code, _, log := runData(t, t.Context(), "verify", "mnist"); code != exitDone {
 		t.Errorf("exit code %d: %s", code, log)
+	}
+}
+
+// An archive of the user's own is checked, kept and found again by its name.
+func TestDataOwn(t *testing.T) {
+	root := t.TempDir()
+	t.Setenv(datasets.Variable, root)
+	own := filepath.Join(t.TempDir(), "own.npz")
+	put := func(labels ...float64) {
+		t.Helper()
+		var b bytes.Buffer
+		z := zip.NewWriter(&b)
+		for name, data := range map[string][]float64{"x.npy": {1, 2, 3, 4, 5, 6, 7, 8, 9, 10}, "y.npy": labels} {
+			shape := fmt.Sprintf("(5, %d)", len(data)/5)
+			head := fmt.Sprintf("{'descr': '<f8', 'fortran_order': False, 'shape': %s, }\n", shape)
+			w, err := z.Create(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.Write([]byte("\x93NUMPY\x01\x00" + string([]byte{byte(len(head)), 0}) + head))
+			binary.Write(w, binary.LittleEndian, data)
+		}
+		z.Close()
+		if err := os.WriteFile(own, b.Bytes(), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(1, 2, 3, 4, math.NaN())
+	if code, _, log := runData(t, t.Context(), "import", "npz", own); code != exitUsage || !strings.Contains(log, `array "y": expected a finite number as element 4, found NaN`) {
+		t.Errorf("exit code %d: %s", code, log)
+	}
+	put(1, 2, 3, 4, 5)
+	if code, out, log := runData(t, t.Context(), "import", "npz", own); code != exitDone || !strings.Contains(out, "--set task.file=own.npz") {
+		t.Errorf("exit code %d: %s%s", code, out, log)
+	}
+	if code, out, log := runData(t, t.Context(), "verify", "npz", "--json"); code != exitDone || !strings.Contains(out, `"name": "own.npz"`) {
+		t.Errorf("exit code %d: %s%s", code, out, log)
+	}
+	if code, out, log := run(t, "train", "-q", "--task", "npz", "--set", "task.file=own", "--set", "model.units=4", "--epochs", "1", "--out", filepath.Join(root, "run")); code != exitDone {
+		t.Errorf("exit code %d: %s%s", code, out, log)
 	}
 }

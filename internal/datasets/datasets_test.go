@@ -203,7 +203,7 @@ func TestImport(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, st := range list {
-				if st.State != Fetched || st.Path != filepath.Join(dir, st.Name) {
+				if st.State != Imported || st.Path != filepath.Join(dir, st.Name) {
 					t.Errorf("%+v", st)
 				}
 			}
@@ -273,6 +273,31 @@ func TestImportFiles(t *testing.T) {
 	if _, err = s.Import(ctx, t.TempDir(), []string{from}, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v", err)
 	}
+}
+
+func FuzzImport(f *testing.F) {
+	s, c := testSet()
+	s.Files = s.Files[1:] // the small one
+	f.Add(c["small"])
+	f.Add(gz(c["small"]))
+	f.Add(gz(tarred(map[string][]byte{"x/small": c["small"]})))
+	f.Add(zipped(map[string][]byte{"x/small.gz": gz(c["small"])}))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		from, dir := filepath.Join(t.TempDir(), "small"), t.TempDir()
+		if err := os.WriteFile(from, data, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		_, err := s.Import(t.Context(), dir, []string{from}, nil)
+		if err == nil {
+			holds(t, dir, c, "small")
+			return
+		}
+		var incomplete *IncompleteError
+		if !errors.As(err, &incomplete) {
+			t.Fatalf("error %v", err)
+		}
+		holds(t, dir, c)
+	})
 }
 
 // quick is a Fetcher that does not wait long.

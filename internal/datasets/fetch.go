@@ -86,7 +86,7 @@ func (f Fetcher) Fetch(ctx context.Context, s Set, dir, from string) ([]Status, 
 			if err := file.keep(dir, data); err != nil {
 				return &keepError{err}
 			}
-			got(list, dir, file)
+			got(list, dir, file, Fetched)
 			return nil
 		})
 		if err != nil {
@@ -186,7 +186,7 @@ func (f Fetcher) archive(ctx context.Context, s Set, dir, at string, list []Stat
 			if err := file.keep(dir, data); err != nil {
 				return &keepError{err}
 			}
-			got(list, dir, file)
+			got(list, dir, file, Fetched)
 			*want = append((*want)[:i:i], (*want)[i+1:]...)
 			break
 		}

@@ -208,7 +208,7 @@ func (im *importer) leaf(name string, r io.Reader, size int64) error {
 		if err := f.keep(im.dir, data); err != nil {
 			return err
 		}
-		got(im.list, im.dir, f)
+		got(im.list, im.dir, f, Imported)
 		im.want = slices.Delete(im.want, i, i+1)
 		return nil
 	}

@@ -20,10 +20,11 @@ import (
 type State string
 
 const (
-	Present State = "present" // it is there and, as far as was looked, right
-	Absent  State = "absent"
-	Wrong   State = "wrong"   // another size or sum
-	Fetched State = "fetched" // it has just been got
+	Present  State = "present" // it is there and, as far as was looked, right
+	Absent   State = "absent"
+	Wrong    State = "wrong"    // another size or sum
+	Fetched  State = "fetched"  // it has just been got
+	Imported State = "imported" // likewise
 )
 
 // Status is a file of a set on this machine.
@@ -184,11 +185,11 @@ func (s Set) missing(ctx context.Context, dir string) (out []Status, want []File
 	return out, want, err
 }
 
-// got marks a file as fetched.
-func got(list []Status, dir string, f File) {
+// got marks a file that has just been kept.
+func got(list []Status, dir string, f File, state State) {
 	for i := range list {
 		if list[i].Name == f.Name {
-			list[i] = Status{File: f, State: Fetched, Path: filepath.Join(dir, f.Name)}
+			list[i] = Status{File: f, State: state, Path: filepath.Join(dir, f.Name)}
 		}
 	}
 }
