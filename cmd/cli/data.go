@@ -226,9 +226,14 @@ func (p *program) dataList() error {
 	return nil
 }
 
-// dataProgress shows the bytes of a file that are there.
+// dataProgress shows the bytes of a file that are there, or just its name in the log.
 func dataProgress(m *meter) datasets.Progress {
+	last := ""
 	return func(file string, done, total int64) {
+		if file != last {
+			m.say("read", "file", file, "bytes", total)
+			last = file
+		}
 		m.note(fmt.Sprintf("%s  %s", file, compare.Bytes(done)))
 		m.at(int(done), int(max(total, done+1)))
 	}
