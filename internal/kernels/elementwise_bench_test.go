@@ -6,7 +6,7 @@ import (
 )
 
 // BenchmarkElementwise has every elementwise kernel over 4096 elements, which
-// stay in the second-level cache.
+// stay in the second-level cache, and the reductions; Dots and Combine are of six rows.
 func BenchmarkElementwise(b *testing.B) {
 	benchElementwise[float32](b)
 	benchElementwise[float64](b)
@@ -16,6 +16,7 @@ func benchElementwise[T Float](b *testing.B) {
 	const n = 4096
 	rng := newRand()
 	x, y, z, dst := normals[T](rng, n), normals[T](rng, n), normals[T](rng, n), make([]T, n)
+	rows, sums := normals[T](rng, 6*n), make([]float64, 6)
 	run := func(op string, level Level, f func()) {
 		b.Run(fmt.Sprintf("op=%s/type=%s/level=%v", op, typeName[T](), level), func(b *testing.B) {
 			for b.Loop() {
@@ -31,6 +32,9 @@ func benchElementwise[T Float](b *testing.B) {
 		}
 		run("Dot", level, func() { Dot(x, y) })
 		run("SquaredDistance", level, func() { SquaredDistance(x, y) })
+		run("DistanceAndSquares", level, func() { DistanceAndSquares(x, y) })
+		run("Dots", level, func() { Dots(sums, x, rows, n) })
+		run("Combine", level, func() { Combine(dst, z[:6], rows, n) })
 		run("MaxAbs", level, func() { MaxAbs(x) })
 		run("ColSums", level, func() { ColSums(dst[:64], n/64, 64, x, 64) })
 		restore()
