@@ -25,9 +25,13 @@ descent on batches of 64, from W₀ = 0.5·randn/√N; the input weights randn/�
 readout randn/√N stay as drawn. States are those after 100 Euler steps of dt = 0.05 τ from 0.
 Four settings over the same five seeds, which share parameters and batches:
   gradient at 0.01 and 0.025, reparam-gradient at 0.1, reparam-gradient-half at 0.05
-Checked: reparam-gradient reaches 93 % on the test samples; gradient, after a peak above 80 %,
-ends below 60 %, where an eigenvalue of W passes 1 and the network loses its stability.
-The same readout is used by all rules, and trained on is the training data, which the
+Checked: reparam-gradient reaches 93 % on the test samples with the largest Re λ(W) near 0.53;
+gradient, after a peak above 80 %, ends below 60 % in at least three seeds at 0.01 and in all
+at 0.025, where an eigenvalue of W passes 1.
+What we find: the last does not hold. At 0.025 the accuracy swings widely once it has broken
+down, and 4 of the seeds 1 to 5 (7 of 1 to 10) are below 60 % when the run ends. Nor is an
+eigenvalue of W past 1 what breaks it: reparam-gradient-half has one in the end and stays at
+88 %, as the Jacobian at the states, GW, is still stable. The same readout is used by all rules, and trained on is the training data, which the
 published runs did otherwise.`
 
 // The settings of the digits.
@@ -330,7 +334,8 @@ func reportDigits(r *experiments.Result, trials [][]*trial, quick bool) {
 			}
 		}
 		accuracy := compare.MeanInterval(final[s])
-		last := compare.MeanInterval(over(set, func(t *trial) float64 { return t.abscissa[len(t.abscissa)-1] })).Mean
+		spread := compare.MeanInterval(over(set, func(t *trial) float64 { return t.abscissa[len(t.abscissa)-1] }))
+		last := spread.Mean
 		switch {
 		case quick:
 			if s.rule == "reparam-gradient" {
@@ -340,7 +345,7 @@ func reportDigits(r *experiments.Result, trials [][]*trial, quick bool) {
 			}
 		case s == setting{"reparam-gradient", 0.1}:
 			r.Bound(id+"test-accuracy", accuracy.Mean, experiments.AtLeast, 0.93, source)
-			r.Equal(id+"abscissa", last, 0.53, 0.03, source)
+			r.Equal(id+"abscissa", last, 0.53, spread.Hi-last, source+", near 0.53; the tolerance is our 95 % interval")
 			r.Bound(id+"abscissa/max", slices.Max(largest), experiments.Below, 1, source)
 		case s == setting{"gradient", 0.01}:
 			r.Bound(id+"collapsed-seeds", collapsed, experiments.AtLeast, 3, source)
@@ -363,6 +368,8 @@ func reportDigits(r *experiments.Result, trials [][]*trial, quick bool) {
 		for _, t := range set {
 			r.Value(fmt.Sprintf("%sseed=%d/test-accuracy", id, t.seed), t.final())
 			r.Value(fmt.Sprintf("%sseed=%d/peak-test-accuracy", id, t.seed), t.peak())
+			r.Value(fmt.Sprintf("%sseed=%d/training-accuracy-last-%d", id, t.seed, digitTail), t.tail())
+			r.Value(fmt.Sprintf("%sseed=%d/abscissa", id, t.seed), t.abscissa[len(t.abscissa)-1])
 		}
 		r.Value(id+fmt.Sprintf("training-accuracy-last-%d", digitTail), compare.MeanInterval(over(set, (*trial).tail)).Mean)
 		r.Value(id+"test-accuracy-at-solved-fixed-points", compare.MeanInterval(over(set, func(t *trial) float64 { return t.solved })).Mean)
