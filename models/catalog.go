@@ -66,4 +66,22 @@ Wo [outputs, units], bo [outputs].`,
 }`},
 		Value: GRU{},
 	},
+	Entry{
+		Name: "mondeq",
+		Doc: `monotone operator equilibrium network: one fixed point, whatever training does
+
+z ← φ(zWᵀ + xUᵀ + b) with W = (1−m)I − AᵀA + B − Bᵀ, so that I − W ⪰ mI.
+State z [batch, units], input x [batch, inputs], linear readout y = z·Woᵀ + bo.
+Parameters: A, B [units, units], U [units, inputs], b [units], Wo [outputs, units], bo [outputs].`,
+		Refs: []string{`@inproceedings{winston2020monotone,
+  title     = {Monotone Operator Equilibrium Networks},
+  author    = {Winston, Ezra and Kolter, J. Zico},
+  booktitle = {Advances in Neural Information Processing Systems},
+  volume    = {33},
+  year      = {2020},
+  eprint    = {2006.08591},
+  archiveprefix = {arXiv}
+}`},
+		Value: MonDEQ{},
+	},
 )
