@@ -96,6 +96,9 @@ func (e *Equilibrium[T]) relax(ctx context.Context, z []T, with Solver[T], watch
 		if push != nil {
 			return p // the push has a Jacobian that we do not know
 		}
+		if u, err := s.program(cell); err == nil && u.expr.activation != "" {
+			p.Splitting = &splitting[T]{shard: s, here: at[T]{id: e.layer.points.Add(1), x: here.x}, n: n}
+		}
 		visited := at[T]{x: here.x, z: make([]T, n*e.layer.Units)}
 		p.Linearise = func(rows []int, z []T) error {
 			visited.id = e.layer.points.Add(1)

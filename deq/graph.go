@@ -23,6 +23,7 @@ const (
 	gradient                         // uᵀ ∂f/∂θ
 	pullback                         // uᵀ ∂f/∂z, uᵀ ∂f/∂θ
 	gain                             // uᵀ ∂f/∂pre, which is α·φ′(pre)⊙u
+	preActivation                    // pre(z, x)
 	recurrent                        // ∂pre/∂z u, which is u·Wᵀ
 	recurrentAdjoint                 // uᵀ ∂pre/∂z, which is u·W
 	preGradient                      // uᵀ ∂pre/∂θ
@@ -34,7 +35,7 @@ const (
 )
 
 func (f function) String() string {
-	return [...]string{"cell", "adjoint", "tangent", "gradient", "pullback", "gain", "recurrent product",
+	return [...]string{"cell", "adjoint", "tangent", "gradient", "pullback", "gain", "pre-activation", "recurrent product",
 		"recurrent adjoint", "pre-activation gradient", "norm of the Jacobian", "readout", "readout adjoint", "readout gradient"}[f]
 }
 
@@ -47,6 +48,8 @@ type expression struct {
 	masks   []models.Mask  // of dropout
 	inputs  []engine.Input
 	leak    float64
+	// activation is the cell's only one, empty if it has several
+	activation string
 }
 
 // express builds the graph of one function for the given number of rows.
@@ -72,6 +75,9 @@ func express(f function, m models.Model, dims dims, rows int, dtype tensor.Dtype
 		return nil, err
 	}
 	e.leak, e.masks = s.LeakRate(), s.Masks()
+	if units := s.Units(); len(units) == 1 {
+		e.activation = units[0].Activation
+	}
 	used := s.ParamNodes()
 	for i, p := range dims.params {
 		if n := used[p.Name]; n != nil {
@@ -105,6 +111,8 @@ func express(f function, m models.Model, dims dims, rows int, dtype tensor.Dtype
 		}
 		pre := units[0].Pre
 		switch f {
+		case preActivation:
+			e.outs, e.param = gorgonia.Nodes{pre}, []int{-1}
 		case gain:
 			err = e.pullback(s, out, pre)
 		case recurrent:

@@ -117,7 +117,7 @@ func (l *Layer[T]) Counts() Counts {
 
 func (l *Layer[T]) count(f function, rows int) {
 	switch f {
-	case cell:
+	case cell, preActivation:
 		atomic.AddInt64(&l.counts.Cell, int64(rows))
 	case adjoint, pullback, recurrentAdjoint, jacobianNorm:
 		atomic.AddInt64(&l.counts.Adjoint, int64(rows))

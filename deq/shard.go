@@ -12,14 +12,15 @@ import (
 // shard holds what solves a fixed range of the samples of a batch: programs and solvers of
 // its own, so that shards share nothing but the parameters.
 type shard[T Float] struct {
-	layer    *Layer[T]
-	start    int // first sample
-	capacity int // samples at most
-	units    [functions]*unit[T]
-	solvers  map[Solver[T]]*solvers.Solver[T]
-	solved   map[Solver[T]]uint64 // the equilibrium that a solver has found last, if it has since solved nothing else
-	indices  []int                // 0, 1, …
-	batch    []int                // scratch: indices in the batch
+	layer     *Layer[T]
+	start     int // first sample
+	capacity  int // samples at most
+	units     [functions]*unit[T]
+	solvers   map[Solver[T]]*solvers.Solver[T]
+	solved    map[Solver[T]]uint64 // the equilibrium that a solver has found last, if it has since solved nothing else
+	indices   []int                // 0, 1, …
+	resolvent *resolvent           // for splitting methods
+	batch     []int                // scratch: indices in the batch
 }
 
 // unit is a compiled function with what it was last prepared for.

@@ -32,7 +32,7 @@ type Parts[T deq.Float] struct {
 func Ours[T deq.Float]() Parts[T] {
 	return Parts[T]{
 		Tasks: tasks.Catalog, Models: models.Catalog,
-		Solvers: solvers.Catalog[T](), Linear: solvers.Linear[T](),
+		Solvers: solvers.Catalog[T]().With(solvers.Splittings[T]().Entries()...), Linear: solvers.Linear[T](),
 		Rules: rules.Catalog[T](), Optimizers: optim.Catalog[T](), Losses: losses.Catalog[T](),
 	}
 }

@@ -37,9 +37,14 @@ type Method struct {
 }
 
 // Methods are those of a catalogue and, beside each of ours whose memory matters, one with more.
+// Operator splittings are left out: the study's networks are not monotone.
 func Methods(c *catalog.Catalog[solvers.Method[float64]]) []Method {
 	var all []Method
+	splittings := solvers.Splittings[float64]().Names()
 	for _, e := range c.Entries() {
+		if slices.Contains(splittings, e.Name) {
+			continue
+		}
 		all = append(all, Method{e.Name, e.Value})
 		switch e.Value {
 		case solvers.Anderson[float64]{}:
