@@ -3,7 +3,7 @@
 //
 //	func parts[T deq.Float]() train.Parts[T] {
 //		p := train.Ours[T]()
-//		p.Models = p.Models.With(catalog.Entry[models.Model]{Name: "mine", Doc: "my cell", Value: Mine{}})
+//		p.Models = p.Models.With(models.Entry{Name: "mine", Doc: "my cell", Value: Mine{}})
 //		return p
 //	}
 //

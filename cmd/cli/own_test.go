@@ -2,7 +2,6 @@ package cli
 
 import (
 	"attractor/deq"
-	"attractor/internal/catalog"
 	"attractor/models"
 	"attractor/train"
 
@@ -12,7 +11,7 @@ import (
 // mine are our parts and a model that someone else has written.
 func mine[T deq.Float]() train.Parts[T] {
 	p := train.Ours[T]()
-	p.Models = p.Models.With(catalog.Entry[models.Model]{
+	p.Models = p.Models.With(models.Entry{
 		Name: "tiny", Doc: "a small cell of one line", Value: tiny{},
 	})
 	return p
