@@ -49,7 +49,8 @@ func (r Rate) String() string {
 }
 
 // Input declares an input node of the graph. An input of rate Batch or faster has the
-// batch on axis 0.
+// batch on axis 0. An inner node may be an input as well: its value is then bound instead
+// of being computed.
 type Input struct {
 	Node *gorgonia.Node
 	Rate Rate
@@ -63,6 +64,15 @@ type Options struct {
 	// Rows is the size of the batch axis. 0: the size of axis 0 of the first input of
 	// rate Batch or faster.
 	Rows int
+}
+
+// given is the set of the inputs.
+func (o Options) given() map[*gorgonia.Node]bool {
+	set := make(map[*gorgonia.Node]bool)
+	for _, in := range o.Inputs {
+		set[in.Node] = true
+	}
+	return set
 }
 
 // Program is a compiled expression. It is not safe for use by several goroutines; different
@@ -107,6 +117,12 @@ type Program[T kernels.Float] interface {
 	// next Run of their own rate.
 	Out(i int) []T
 
+	// Into makes later runs leave output i in dst, which overlaps none of the inputs, instead of the
+	// program's own memory; with nil they go back to that. dst holds as many rows as are run. It
+	// reports whether the program can, which it can for outputs of the fastest rate: if not
+	// nothing changes.
+	Into(i int, dst []T) bool
+
 	// Bytes returns the memory held in buffers and packed weights, without shared ones.
 	Bytes() int
 
@@ -124,9 +140,6 @@ func batchRows(o Options) (int, error) {
 	for _, in := range o.Inputs {
 		if in.Node == nil {
 			return 0, fmt.Errorf("engine: an input is nil")
-		}
-		if !in.Node.IsVar() {
-			return 0, fmt.Errorf("engine: %v is not an input of the graph", in.Node)
 		}
 		if in.Rate == Constant || int(in.Rate) >= rates {
 			return 0, fmt.Errorf("engine: input %v has rate %v", in.Node, in.Rate)
@@ -148,16 +161,16 @@ func batchRows(o Options) (int, error) {
 	return rows, nil
 }
 
-// checkBinding verifies the length of data bound to an input of a given shape and rate.
-func checkBinding(n *gorgonia.Node, r Rate, length int) error {
-	size := volume(n.Shape())
+// checkBinding verifies the length of data bound to an input of a given size and rate, in a batch of
+// so many rows.
+func checkBinding(n *gorgonia.Node, r Rate, length, size, rows int) error {
 	if r < Batch {
 		if length != size {
 			return fmt.Errorf("engine: bind %v of shape %v: %d numbers, want %d", n, n.Shape(), length, size)
 		}
 		return nil
 	}
-	row := size / max(1, n.Shape()[0])
+	row := size / max(1, rows)
 	if length > size || row > 0 && length%row != 0 {
 		return fmt.Errorf("engine: bind %v of shape %v: %d numbers, want at most %d in rows of %d", n, n.Shape(), length, size, row)
 	}

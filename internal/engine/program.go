@@ -63,6 +63,7 @@ func understand(outs gorgonia.Nodes, o Options, dtype tensor.Dtype, rows int, th
 	}
 	for _, in := range o.Inputs {
 		x.listed = append(x.listed, in.Node)
+		x.fastest = max(x.fastest, in.Rate)
 	}
 	x.simplify()
 	if err := x.complete(); err != nil {
@@ -85,6 +86,7 @@ type program[T kernels.Float] struct {
 	x       *expression
 	rowWise error
 	memory  [][]T
+	own     [][]T            // memory of the outputs that are elsewhere
 	raw     []gorgonia.Value // of values that are not of type T, by memory index
 	code    [rates][]func(rows int) error
 	inputs  map[*gorgonia.Node]*value
@@ -102,6 +104,7 @@ func newProgram[T kernels.Float](x *expression) *program[T] {
 	p := &program[T]{
 		x: x, rowWise: x.firstMixed(),
 		memory: make([][]T, len(x.sizes)), raw: make([]gorgonia.Value, len(x.sizes)),
+		own:    make([][]T, len(x.outs)),
 		inputs: make(map[*gorgonia.Node]*value), listed: make(map[*gorgonia.Node]bool),
 	}
 	for i, n := range x.sizes {
@@ -147,7 +150,7 @@ func (p *program[T]) Bind(n *gorgonia.Node, data []T) error {
 		}
 		return fmt.Errorf("engine: bind %v: not an input of this program", n)
 	}
-	if err := checkBinding(n, v.rate, len(data)); err != nil {
+	if err := checkBinding(n, v.rate, len(data), v.size, p.x.batch); err != nil {
 		return err
 	}
 	p.memory[v.memory] = data
@@ -206,7 +209,28 @@ func (p *program[T]) Compact(keep []int) {
 
 func (p *program[T]) Out(i int) []T {
 	v := p.x.outs[i].resolve()
-	return p.memory[v.memory][:v.size]
+	m := p.memory[v.memory]
+	return m[:min(len(m), v.size)]
+}
+
+func (p *program[T]) Into(i int, dst []T) bool {
+	v := p.x.outs[i].resolve()
+	if v.op.kind == inputKind || v.rate != p.x.fastest {
+		return false
+	}
+	for k, other := range p.x.outs {
+		if k != i && other.resolve().memory == v.memory {
+			return false
+		}
+	}
+	if p.own[i] == nil {
+		p.own[i] = p.memory[v.memory]
+	}
+	if dst == nil {
+		dst = p.own[i]
+	}
+	p.memory[v.memory] = dst
+	return true
 }
 
 func (p *program[T]) RowWise() error { return p.rowWise }

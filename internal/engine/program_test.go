@@ -197,6 +197,41 @@ func TestUnbound(t *testing.T) {
 	}
 }
 
+// An inner node that is an input is bound, not computed, and what only it is computed from is not
+// needed: uᵀ∂f/∂z and uᵀ∂f/∂W from f itself, without x.
+func TestInnerInputs(t *testing.T) {
+	const batch, units = 5, 4
+	c := newRNN(tensor.Float64, batch, units, 3)
+	u, inputs := c.cotangent(batch, units)
+	grads, err := vjp.VJP(gorgonia.Nodes{c.cell}, gorgonia.Nodes{u}, gorgonia.Nodes{c.z, c.w})
+	must(t, err)
+	whole, err := Compile[float64](append(gorgonia.Nodes{c.cell}, grads...), Options{Inputs: inputs})
+	must(t, err)
+	data := fill(t, rand.New(rand.NewPCG(1, 2)), inputs, false, whole)
+	runAll(t, whole, batch)
+	given := []Input{{c.cell, Linearisation}, {c.z, Linearisation}, {c.w, Parameters}, {u, Cotangent}}
+	for name, compile := range map[string]func(gorgonia.Nodes, Options) (Program[float64], error){"engine": Compile[float64], "tape": CompileTape[float64]} {
+		p, err := compile(grads, Options{Inputs: given})
+		must(t, err)
+		f := slices.Clone(whole.Out(0))
+		for _, in := range given[1:] {
+			must(t, p.Bind(in.Node, data[in.Node]))
+		}
+		must(t, p.Bind(c.cell, f))
+		runAll(t, p, batch)
+		for i := range grads {
+			if d := difference(p.Out(i), whole.Out(i+1)); d > tolerance[float64]() {
+				t.Errorf("%s: output %d differs by %.2g", name, i, d)
+			}
+		}
+		clear(f) // φ′ = 1 everywhere: the value bound is the one used
+		runAll(t, p, batch)
+		if d := difference(p.Out(0), whole.Out(1)); d < 1e-3 {
+			t.Errorf("%s: another value of the inner node changes nothing", name)
+		}
+	}
+}
+
 // TestWideBlocks runs cells so wide that a product is finished in blocks of some columns, and so deep that
 // the broadcast of a bias does not fit a block, on all and on some rows.
 func TestWideBlocks(t *testing.T) {
@@ -243,5 +278,43 @@ func TestFallsBackToTheTape(t *testing.T) {
 	}
 	if p.RowWise() == nil {
 		t.Error("rows that could not be followed are said to keep apart")
+	}
+}
+
+// An output goes where it is wanted, for the rows that are run, and comes back; one that the run
+// does not compute cannot.
+func TestInto(t *testing.T) {
+	const batch, units = 5, 4
+	c := newRNN(tensor.Float64, batch, units, 3)
+	drive := gorgonia.Must(gorgonia.Tanh(c.x))
+	p, err := Compile[float64](gorgonia.Nodes{c.cell, drive}, Options{Inputs: c.inputs()})
+	must(t, err)
+	fill(t, rand.New(rand.NewPCG(5, 6)), c.inputs(), false, p)
+	runAll(t, p, batch)
+	want := slices.Clone(p.Out(0))
+	for i, can := range []bool{true, false} {
+		dst := make([]float64, 2*units)
+		if p.Into(i, dst) != can {
+			t.Errorf("output %d: found %v, expected %v", i, !can, can)
+		}
+		if !can {
+			continue
+		}
+		clear(p.Out(0))
+		must(t, p.Run(State, 2))
+		if !slices.Equal(dst, want[:2*units]) || &p.Out(0)[0] != &dst[0] {
+			t.Errorf("the output is %v, want %v", dst, want[:2*units])
+		}
+		p.Into(i, nil)
+		clear(dst)
+		must(t, p.Run(State, batch))
+		if !slices.Equal(p.Out(0), want) || dst[0] != 0 {
+			t.Errorf("afterwards the output is %v, want %v", p.Out(0), want)
+		}
+	}
+	q, err := CompileTape[float64](gorgonia.Nodes{c.cell}, Options{Inputs: c.inputs()})
+	must(t, err)
+	if q.Into(0, want) {
+		t.Error("the tape claims to write elsewhere")
 	}
 }

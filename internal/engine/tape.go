@@ -103,17 +103,18 @@ func (p *tape[T]) build(outs gorgonia.Nodes, o Options, readable bool) (err erro
 		rate[in.Node] = in.Rate
 		p.known[in.Node] = true
 	}
-	p.nodes = vjp.Topological(outs...)
+	p.nodes = vjp.TopologicalFrom(p.known, outs...)
 	graph := gorgonia.NewGraph()
 	copies := make(map[*gorgonia.Node]*gorgonia.Node)
 	taken := make(map[*gorgonia.Node]bool)
 	for i, n := range p.nodes {
-		if n.Op() == nil && rate[n] > 0 && n.Dtype() != dtypeOf[T]() {
+		given := p.known[n]
+		if given && n.Dtype() != dtypeOf[T]() {
 			return fmt.Errorf("engine: input %v is of %v, the program of %v", n, n.Dtype(), dtypeOf[T]())
 		}
 		options := []gorgonia.NodeConsOpt{gorgonia.In(graph), gorgonia.WithType(n.Type()), gorgonia.WithShape(n.Shape().Clone()...)}
 		children := vjp.Children(n)
-		leaf := n.Op() == nil || len(children) == 0
+		leaf := given || n.Op() == nil || len(children) == 0
 		if leaf {
 			options = append(options, gorgonia.WithName(fmt.Sprintf("leaf%d", i)))
 		} else {
@@ -208,7 +209,7 @@ func (p *tape[T]) Bind(n *gorgonia.Node, data []T) error {
 		}
 		return fmt.Errorf("engine: bind %v: not an input of this program", n)
 	}
-	if err := checkBinding(n, in.rate, len(data)); err != nil {
+	if err := checkBinding(n, in.rate, len(data), volume(n.Shape()), p.rows); err != nil {
 		return err
 	}
 	in.bound = data
@@ -286,8 +287,9 @@ func compactRows[T kernels.Float](data []T, width int, keep []int) {
 	}
 }
 
-func (p *tape[T]) Out(i int) []T  { return p.outs[i] }
-func (p *tape[T]) RowWise() error { return p.rowWise }
+func (p *tape[T]) Out(i int) []T      { return p.outs[i] }
+func (p *tape[T]) Into(int, []T) bool { return false }
+func (p *tape[T]) RowWise() error     { return p.rowWise }
 
 // Bytes counts one buffer for every node; what the TapeMachine really holds is not known.
 func (p *tape[T]) Bytes() int {

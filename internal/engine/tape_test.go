@@ -142,7 +142,6 @@ func TestInputsAreChecked(t *testing.T) {
 	for name, o := range map[string]Options{
 		"not listed":    {Inputs: c.inputs()[:4]},
 		"wrong rows":    {Inputs: []Input{{c.z, State}, {c.x, Batch}, {c.w, Batch}, {c.u, Parameters}, {c.b, Parameters}}},
-		"not an input":  {Inputs: append(c.inputs(), Input{c.cell, State})},
 		"constant rate": {Inputs: append(c.inputs(), Input{Node: c.z})},
 	} {
 		if _, err := CompileTape[float64](gorgonia.Nodes{c.cell}, o); err == nil {

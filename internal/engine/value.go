@@ -48,6 +48,8 @@ type expression struct {
 	inputs []*value         // bound ones, also those that died
 	listed []*gorgonia.Node // inputs that may be bound
 
+	fastest Rate // of these
+
 	groups []*group
 	steps  [rates][]*step
 	buffers
@@ -61,7 +63,7 @@ func read(outs gorgonia.Nodes, o Options, dtype tensor.Dtype, batch int) (*expre
 		rate[in.Node] = in.Rate
 	}
 	byNode := make(map[*gorgonia.Node]*value)
-	for _, n := range vjp.Topological(outs...) {
+	for _, n := range vjp.TopologicalFrom(o.given(), outs...) {
 		v, err := x.readNode(n, rate[n], byNode)
 		if err != nil {
 			return nil, err
@@ -91,17 +93,22 @@ func (x *expression) complete() error {
 }
 
 func (x *expression) readNode(n *gorgonia.Node, r Rate, byNode map[*gorgonia.Node]*value) (*value, error) {
-	if err := refuse(n); err != nil {
-		return nil, err
-	}
-	op, err := decode(n.Op())
-	if err != nil {
-		return nil, err
+	op := operation{kind: inputKind}
+	if r == Constant {
+		if err := refuse(n); err != nil {
+			return nil, err
+		}
+		var err error
+		if op, err = decode(n.Op()); err != nil {
+			return nil, err
+		}
 	}
 	v := &value{node: n, op: op, shape: n.Shape().Clone(), size: volume(n.Shape()), rate: r, memory: -1}
 	v.float = n.Dtype() == x.dtype
-	for _, c := range vjp.Children(n) {
-		v.args = append(v.args, byNode[c])
+	if r == Constant {
+		for _, c := range vjp.Children(n) {
+			v.args = append(v.args, byNode[c])
+		}
 	}
 	if !v.float && r != Constant {
 		return nil, fmt.Errorf("engine: input %v is of %v, the program of %v", n, n.Dtype(), x.dtype)

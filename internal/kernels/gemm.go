@@ -82,7 +82,24 @@ func GemmPacked[T Float](m int, a []T, lda int, p *Packed[T], beta T, c []T, ldc
 	if m == 0 || p.n == 0 {
 		return
 	}
-	multiply(p.level, m, p.n, p.k, strided[T]{a, lda, 1}, p.panels(), beta, c, ldc, done)
+	k := p.k
+	if p.finite && zeros(a, lda, m, k) {
+		k = 0
+	}
+	multiply(p.level, m, p.n, k, strided[T]{a, lda, 1}, p.panels(), beta, c, ldc, done)
+}
+
+// zeros reports whether the matrix A [m,k] is zero, as the state is from which a network starts: its
+// product with finite numbers needs no computing.
+func zeros[T Float](a []T, lda, m, k int) bool {
+	for i := range m {
+		for _, v := range a[i*lda : i*lda+k] {
+			if v != 0 {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // strided is a matrix whose element [i,p] is data[i·rowStep + p·colStep].

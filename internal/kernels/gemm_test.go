@@ -266,3 +266,44 @@ func TestShapePanics(t *testing.T) {
 		}()
 	}
 }
+
+// A matrix of zeros is not multiplied; that changes nothing, also where P is not finite.
+func TestGemmPackedOfZeros(t *testing.T) {
+	const m, n, k = 5, 40, 70
+	for _, c := range []struct {
+		name  string
+		where int // of the only entry of A that is not 0
+		last  float32
+		in    float32 // an entry of P
+	}{
+		{"zeros", 0, 0, 1}, {"minus zero", 0, float32(math.Copysign(0, -1)), 1}, {"last entry", m*k - 1, 2, 1},
+		{"infinity", 0, 0, float32(math.Inf(1))}, {"NaN", 0, 0, float32(math.NaN())},
+	} {
+		a, b := make([]float32, m*k), make([]float32, k*n)
+		for i := range b {
+			b[i] = float32(i%7) - 3
+		}
+		a[c.where], b[k*n-1] = c.last, c.in
+		var p Packed[float32]
+		p.Pack(false, k, n, b, n)
+		for _, beta := range []float32{0, 1, 0.5} {
+			got, want := make([]float32, m*n), make([]float32, m*n)
+			for i := range got {
+				got[i], want[i] = 3, 3*beta
+				for q := range k {
+					want[i] += a[i/n*k+q] * b[q*n+i%n]
+				}
+			}
+			blocks := 0
+			GemmPacked(m, a, k, &p, beta, got, n, func(i0, i1, j0, j1 int) { blocks += (i1 - i0) * (j1 - j0) })
+			for i, v := range got {
+				if v != want[i] && !(math.IsNaN(float64(v)) && math.IsNaN(float64(want[i]))) {
+					t.Fatalf("%s, beta %g: C[%d] = %g, want %g", c.name, beta, i, v, want[i])
+				}
+			}
+			if blocks != m*n {
+				t.Fatalf("%s: %d entries of %d were finished", c.name, blocks, m*n)
+			}
+		}
+	}
+}

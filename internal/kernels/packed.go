@@ -6,9 +6,10 @@ import "unsafe"
 // panels of a tile's width, each k rows deep, the last filled up with zeros. The
 // zero value is a [0,0] operand. A Packed may be read by many goroutines at once.
 type Packed[T Float] struct {
-	level Level
-	k, n  int
-	data  []T
+	level  Level
+	k, n   int
+	data   []T
+	finite bool // no NaN and no infinity among the data
 }
 
 // Pack lays out op(B) [k,n], where op transposes if trans is set, reusing the
@@ -21,6 +22,7 @@ func (p *Packed[T]) Pack(trans bool, k, n int, b []T, ldb int) {
 	}
 	checkMatrix("B", rows, cols, len(b), ldb)
 	p.pack(Current(), trans, k, n, b, ldb)
+	p.finite = AllFinite(p.data)
 }
 
 // Dims returns k and n.

@@ -12,11 +12,11 @@ type workspace[T Float] struct {
 }
 
 // collides reports whether the rows of A that a tile reads at one time lie a
-// multiple of 1 KiB apart, so that they push each other out of the first-level
+// multiple of 4 KiB apart, so that they push each other out of the first-level
 // cache (or, where A is transposed, each needs its own page).
 func (x strided[T]) collides() bool {
 	var zero T
-	return x.rowStep*x.colStep*int(unsafe.Sizeof(zero))%1024 == 0
+	return x.rowStep*x.colStep*int(unsafe.Sizeof(zero))%4096 == 0
 }
 
 // copy returns a copy of the first rows and cols of x, laid out densely.

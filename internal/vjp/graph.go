@@ -37,7 +37,10 @@ func CheckGorgonia() error { return childrenErr }
 
 // Topological returns roots and everything they are computed from, every node
 // after all of its operands.
-func Topological(roots ...*gorgonia.Node) gorgonia.Nodes {
+func Topological(roots ...*gorgonia.Node) gorgonia.Nodes { return TopologicalFrom(nil, roots...) }
+
+// TopologicalFrom is Topological without what only the nodes given are computed from.
+func TopologicalFrom(given map[*gorgonia.Node]bool, roots ...*gorgonia.Node) gorgonia.Nodes {
 	seen := make(map[*gorgonia.Node]bool)
 	var order gorgonia.Nodes
 	var visit func(n *gorgonia.Node)
@@ -46,8 +49,10 @@ func Topological(roots ...*gorgonia.Node) gorgonia.Nodes {
 			return
 		}
 		seen[n] = true
-		for _, c := range Children(n) {
-			visit(c)
+		if !given[n] {
+			for _, c := range Children(n) {
+				visit(c)
+			}
 		}
 		order = append(order, n)
 	}
