@@ -42,6 +42,9 @@ var (
 	faint = hex(0x59636E) // axes and ticks
 	rule  = hex(0xE4E7EB) // grid
 	empty = hex(0xD0D4D9) // cells without a value
+
+	onLight = hex(0x1A1D21) // text within cells, whatever the page's colours are
+	onDark  = hex(0xFDFDFD)
 )
 
 func hex(rgb uint32) color.NRGBA {

@@ -108,7 +108,10 @@ type Heat struct {
 	Z    [][]float64 // Z[row][column]; row 0 is at the smallest y
 	X, Y []float64   // centres of columns and rows, ascending; default 0, 1, 2, …
 
+	Texts [][]string // written into the cells, as Z; nil for none
+
 	Label     string  // of the colour bar, with its unit
+	Bare      bool    // no colour bar
 	Diverging bool    // colours that part at zero; the range is then symmetric
 	Log       bool    // logarithmic colours
 	Min, Max  float64 // range of colours when Min < Max; default: from the data
@@ -178,6 +181,9 @@ func (h *Heat) check() error {
 		if len(row) != len(h.Z[0]) {
 			return fmt.Errorf("heat map: row %d has %d cells, row 0 has %d", i, len(row), len(h.Z[0]))
 		}
+	}
+	if h.Texts != nil && (len(h.Texts) != len(h.Z) || slices.ContainsFunc(h.Texts, func(row []string) bool { return len(row) != len(h.Z[0]) })) {
+		return fmt.Errorf("heat map: texts for other than %d × %d cells", len(h.Z), len(h.Z[0]))
 	}
 	if h.X != nil && len(h.X) != len(h.Z[0]) || h.Y != nil && len(h.Y) != len(h.Z) {
 		return fmt.Errorf("heat map: %d × %d centres for %d × %d cells", len(h.Y), len(h.X), len(h.Z), len(h.Z[0]))

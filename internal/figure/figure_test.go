@@ -214,6 +214,7 @@ func TestErrors(t *testing.T) {
 		{"half a band", `line "l": a band needs both lo and hi`, figure.Figure{Panels: []figure.Panel{{Lines: []figure.Line{{Name: "l", X: two, Y: two, Lo: two}}}}}},
 		{"labels", `points "p": 1 labels for 2 points`, figure.Figure{Panels: []figure.Panel{{Points: []figure.Points{{Name: "p", X: two, Y: two, Labels: []string{"a"}}}}}}},
 		{"bars", `bars need categories on one axis; there are 0 on x and 0 on y`, figure.Figure{Panels: []figure.Panel{{Bars: []figure.Bars{{Values: two}}}}}},
+		{"texts", `heat map: texts for other than 1 × 2 cells`, figure.Figure{Panels: []figure.Panel{{Heat: &figure.Heat{Z: [][]float64{two}, Texts: [][]string{{"a"}}}}}}},
 		{"heat", `heat map: row 1 has 3 cells, row 0 has 2`, figure.Figure{Panels: []figure.Panel{{Heat: &figure.Heat{Z: [][]float64{two, three}}}}}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

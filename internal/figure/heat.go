@@ -101,6 +101,22 @@ func (d *data) heat(pl *panelLayout) {
 			j = end
 		}
 	}
+	for i, row := range h.Texts {
+		for j, text := range row {
+			style := style{font: regular, size: cellSize, color: onLight}
+			if dark(shade(level(h.Z[i][j]))) {
+				style.color = onDark
+			}
+			x0, x1 := clampX(xe[j]), clampX(xe[j+1])
+			if fit := 0.92 * (x1 - x0) / style.width(text); fit < 1 {
+				style.size *= fit
+			}
+			d.textMiddle((x0+x1)/2, (clampY(ye[i])+clampY(ye[i+1]))/2, style, center, text)
+		}
+	}
+	if h.Bare {
+		return
+	}
 
 	bar := pl.colors
 	top := minY
@@ -126,4 +142,11 @@ func (d *data) heat(pl *panelLayout) {
 		wide = math.Max(wide, tickStyle.width(t.Label))
 	}
 	d.textTurned(x0+barWidth+tickLength+3+wide+labelSize+2, (bar.from+bar.to)/2, math.Pi/2, labelStyle, center, h.Label)
+}
+
+// dark reports whether white is easier to read on a colour than black: whether its relative
+// luminance (as WCAG 2 has it, roughly) is below that of equal contrast.
+func dark(c color.NRGBA) bool {
+	linear := func(v uint8) float64 { return math.Pow(float64(v)/255, 2.2) }
+	return 0.2126*linear(c.R)+0.7152*linear(c.G)+0.0722*linear(c.B) < 0.18
 }

@@ -303,6 +303,9 @@ func (l *layout) margins(pl *panelLayout) {
 
 	pl.ownLeft, pl.ownTop, pl.ownDown = pl.left, pl.top, pl.bottom
 
+	if p.Heat != nil && p.Heat.Bare {
+		return
+	}
 	if p.Heat != nil {
 		wide := 0.0
 		for _, t := range pl.colorTicks {

@@ -17,6 +17,7 @@ const (
 	panelSize = 9.5
 	labelSize = 9
 	tickSize  = 8
+	cellSize  = 8
 )
 
 var (
