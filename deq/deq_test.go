@@ -3,6 +3,7 @@ package deq_test
 import (
 	"context"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -159,11 +160,11 @@ func TestTrajectoryGradient(t *testing.T) {
 		return tr
 	}
 	tr, g := relax(), l.Params.ZerosLike()
-	o, err := l.Evaluate(tr.Last(), quadratic{outputs}, g)
+	outs, err := tr.EvaluateLast(quadratic{outputs}, g)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := tr.VJP(ctx, o.DZ, g); err != nil {
+	if err := tr.VJP(ctx, deq.Back[float64]{Outputs: outs}, g); err != nil {
 		t.Fatal(err)
 	}
 	w := worst(t, l, g, func() float64 {
@@ -288,5 +289,41 @@ func TestPanicIsAnError(t *testing.T) {
 	_, err := layer(t, models.Rate{}).Solve(ctx, normals(4, rows*inputs, 1), nil, deq.Solver[float64]{Method: panics{}})
 	if err == nil || !strings.Contains(err.Error(), "a step of my own") {
 		t.Errorf("error %v", err)
+	}
+}
+
+// The derivatives at z* are the same to the last bit whether f(z*) is taken from the solver or
+// computed again, and so are they where it cannot be used.
+func TestDerivativesFromTheValueOfF(t *testing.T) {
+	for _, m := range []models.Rate{{}, {Activation: "sigmoid"}, {Activation: "relu"}, {Leak: 0.5}} {
+		l := layer(t, m)
+		x := normals(4, rows*inputs, 1)
+		solved, err := l.Solve(ctx, x, nil, exact())
+		if err != nil || solved.Report.Err() != nil {
+			t.Fatal(err, solved.Report.Err())
+		}
+		again, err := l.At(x, solved.Z)
+		if err != nil {
+			t.Fatal(err)
+		}
+		u := normals(5, rows*units, 1)
+		var products [2][]float64
+		var grads [2]deq.Params[float64]
+		for i, e := range []*deq.Equilibrium[float64]{solved, again} {
+			products[i], grads[i] = make([]float64, len(u)), l.Params.ZerosLike()
+			if err := e.ApplyJT(u, products[i]); err != nil {
+				t.Fatal(err)
+			}
+			if err := e.VJP(u, grads[i]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		same := slices.Equal(products[0], products[1])
+		for i := range grads[0] {
+			same = same && slices.Equal(grads[0][i].Data, grads[1][i].Data)
+		}
+		if !same {
+			t.Errorf("%+v: the products differ:\n%v\n%v", m, products[0], products[1])
+		}
 	}
 }

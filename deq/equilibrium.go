@@ -3,6 +3,7 @@ package deq
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"attractor/internal/kernels"
 	"attractor/solvers"
@@ -22,7 +23,9 @@ type Equilibrium[T Float] struct {
 
 	layer   *Layer[T]
 	id      uint64
+	fz      []T       // f(z*, x) [rows, units], or nil
 	forward Solver[T] // that found it
+	masked  int       // of Repeat: the sample whose masks all rows have, from 1; 0 for their own
 }
 
 // Solve finds the fixed points for the inputs x [rows, Inputs], from the states z0 [rows,
@@ -41,15 +44,21 @@ func (l *Layer[T]) SolveKeeping(ctx context.Context, x, z0 []T, with Solver[T], 
 	e := &Equilibrium[T]{layer: l, Rows: rows, X: append([]T(nil), x...), Z: make([]T, rows*l.Units), forward: with}
 	copy(e.Z, z0)
 	watch := newIterates[T](keep, rows, l.Units)
-	e.Report, err = e.relax(ctx, e.Z, with, watch, nil)
+	e.Report, err = e.relax(ctx, e.Z, with, watch, nil, false)
 	e.Iterates = watch.chosen()
 	e.id = l.points.Add(1)
+	if err != nil {
+		return e, err
+	}
+	e.fz = make([]T, len(e.Z))
 	for _, s := range l.shards {
-		if s.solvers[with] != nil {
-			s.solved[with] = e.id
+		key := solverKey[T]{with, l.Units}
+		if v := s.solvers[key]; v != nil && s.start < rows {
+			s.solved[key] = e.id
+			copy(e.fz[s.start*l.Units:], v.FZ())
 		}
 	}
-	return e, err
+	return e, nil
 }
 
 // At takes the states z [rows, Units] as the equilibria for the inputs x, without solving:
@@ -61,6 +70,26 @@ func (l *Layer[T]) At(x, z []T) (*Equilibrium[T], error) {
 	}
 	return &Equilibrium[T]{layer: l, id: l.points.Add(1), Rows: rows,
 		X: append([]T(nil), x...), Z: append([]T(nil), z...)}, nil
+}
+
+// Repeat returns rows copies of one sample, with its masks of dropout: for as many products with
+// its Jacobian at a time.
+func (e *Equilibrium[T]) Repeat(sample, rows int) (*Equilibrium[T], error) {
+	l := e.layer
+	if sample < 0 || sample >= e.Rows {
+		panic(fmt.Sprintf("deq: sample %d of %d", sample, e.Rows))
+	}
+	same, err := l.At(slices.Repeat(e.X[sample*l.Inputs:(sample+1)*l.Inputs], rows), slices.Repeat(e.Z[sample*l.Units:(sample+1)*l.Units], rows))
+	if err != nil {
+		return nil, err
+	}
+	if same.masked = e.masked; same.masked == 0 {
+		same.masked = sample + 1
+	}
+	if e.fz != nil {
+		same.fz = slices.Repeat(e.fz[sample*l.Units:(sample+1)*l.Units], rows)
+	}
+	return same, nil
 }
 
 func (l *Layer[T]) checkInput(x, z0 []T) (rows int, err error) {
@@ -80,26 +109,34 @@ func (l *Layer[T]) checkInput(x, z0 []T) (rows int, err error) {
 func (e *Equilibrium[T]) Layer() *Layer[T] { return e.layer }
 
 // relax solves z = f(z) + push(z) in place, shard by shard; push, which may be nil, adds to fz
-// for the samples rows of the shard, watch, which may be nil, is shown the states.
+// for the samples rows of the shard, or with inside to the pre-activation of a cell that has
+// one; watch, which may be nil, is shown the states.
 func (e *Equilibrium[T]) relax(ctx context.Context, z []T, with Solver[T], watch *iterates[T],
-	push func(s *shard[T], rows []int, z, fz []T) error) (*solvers.Report, error) {
+	push func(s *shard[T], rows []int, z, fz []T) error, inside bool) (*solvers.Report, error) {
 	return e.solve(ctx, z, with, func(s *shard[T], n int) solvers.Problem[T] {
 		here := at[T]{id: e.layer.points.Add(1), x: e.inputs(s, n)}
 		p := solvers.Problem[T]{Batch: n, Dim: e.layer.Units}
+		f := cell
+		if inside {
+			f = preActivation
+		}
 		p.F = func(rows []int, z, fz []T) error {
 			watch.see(s.start, rows, z)
-			if err := s.applyTo(cell, here, rows, z, fz); err != nil || push == nil {
+			if err := s.applyTo(f, here, rows, z, fz); err != nil || push == nil {
 				return err
 			}
-			return push(s, rows, z, fz)
+			if err := push(s, rows, z, fz); err != nil || !inside {
+				return err
+			}
+			return s.activate(here, rows, z, fz)
 		}
 		if push != nil {
 			return p // the push has a Jacobian that we do not know
 		}
 		if u, err := s.program(cell); err == nil && u.expr.activation != "" {
-			p.Splitting = &splitting[T]{shard: s, here: at[T]{id: e.layer.points.Add(1), x: here.x}, n: n}
+			p.Splitting = &splitting[T]{shard: s, here: at[T]{id: e.layer.points.Add(1), x: here.x, masked: e.masked}, n: n}
 		}
-		visited := at[T]{x: here.x, z: make([]T, n*e.layer.Units)}
+		visited := at[T]{x: here.x, z: make([]T, n*e.layer.Units), masked: e.masked}
 		p.Linearise = func(rows []int, z []T) error {
 			visited.id = e.layer.points.Add(1)
 			scatter(visited.z, z, rows, e.layer.Units)
@@ -114,37 +151,45 @@ func (e *Equilibrium[T]) relax(ctx context.Context, z []T, with Solver[T], watch
 // Adjoint solves (I − Jᵀ) u = dz for the cotangent dz = ∂L/∂z* [rows, Units], in u, which
 // holds the initial guess. L's gradient is then uᵀ ∂f/∂θ, by VJP (implicit function theorem).
 func (e *Equilibrium[T]) Adjoint(ctx context.Context, dz, u []T, with Solver[T]) (*solvers.Report, error) {
+	e.layer.tally.solves.Add(int64(e.Rows))
 	return e.solve(ctx, u, with, func(s *shard[T], n int) solvers.Problem[T] {
-		here, rhs := e.at(s, n), e.states(s, n, dz)
-		width := e.layer.Units
-		return solvers.Problem[T]{
-			Batch: n, Dim: width,
-			F: func(rows []int, u, fu []T) error {
-				if err := s.applyTo(adjoint, here, rows, u, fu); err != nil {
-					return err
-				}
-				for i, r := range rows {
-					out := fu[i*width : (i+1)*width]
-					kernels.Add(out, out, rhs[r*width:(r+1)*width])
-				}
-				return nil
-			},
-			JVP: func(rows []int, v, jv []T) error { return s.applyTo(adjoint, here, rows, v, jv) },
-			VJP: func(rows []int, v, vj []T) error { return s.applyTo(tangent, here, rows, v, vj) },
-		}
+		here := e.at(s, n)
+		return e.linear(s, n, dz,
+			func(rows []int, u, ju []T) error { return s.applyTo(adjoint, here, rows, u, ju) },
+			func(rows []int, v, jv []T) error { return s.applyTo(tangent, here, rows, v, jv) })
 	})
+}
+
+// linear is the problem u = A u + rhs of a shard, with the products of A and of Aᵀ.
+func (e *Equilibrium[T]) linear(s *shard[T], n int, rhs []T, a, transposed func(rows []int, in, out []T) error) solvers.Problem[T] {
+	rhs = e.states(s, n, rhs)
+	width := e.layer.Units
+	return solvers.Problem[T]{
+		Batch: n, Dim: width, JVP: a, VJP: transposed,
+		F: func(rows []int, u, fu []T) error {
+			if err := a(rows, u, fu); err != nil {
+				return err
+			}
+			for i, r := range rows {
+				out := fu[i*width : (i+1)*width]
+				kernels.Add(out, out, rhs[r*width:(r+1)*width])
+			}
+			return nil
+		},
+	}
 }
 
 // solve runs one problem a shard, with the rows of z as states, and joins the reports.
 func (e *Equilibrium[T]) solve(ctx context.Context, z []T, with Solver[T], problem func(s *shard[T], n int) solvers.Problem[T]) (*solvers.Report, error) {
 	reports := make([]*solvers.Report, len(e.layer.shards))
 	err := e.layer.each(e.Rows, func(s *shard[T], n int) error {
-		v, err := s.solver(with)
+		p := problem(s, n)
+		v, err := s.solver(with, p.Dim)
 		if err != nil {
 			return err
 		}
-		delete(s.solved, with)
-		rep, err := v.Solve(ctx, problem(s, n), e.states(s, n, z))
+		delete(s.solved, solverKey[T]{with, p.Dim})
+		rep, err := v.Solve(ctx, p, s.part(z, n, p.Dim))
 		if rep != nil {
 			reports[s.index()] = rep.Clone()
 		}
@@ -176,6 +221,18 @@ func merged(reports []*solvers.Report) *solvers.Report {
 	return all
 }
 
+// Next writes f(z*, x) to out [rows, Units], which is z* but for the residual; of states that are
+// no equilibria, the step of the network from there.
+func (e *Equilibrium[T]) Next(out []T) error {
+	if err := e.apply(cell, e.Z, out); err != nil {
+		return err
+	}
+	if e.fz == nil {
+		e.fz = append([]T(nil), out[:len(e.Z)]...)
+	}
+	return nil
+}
+
 // VJP adds uᵀ ∂f/∂θ at z* to the gradients g, for u [rows, Units].
 func (e *Equilibrium[T]) VJP(u []T, g Params[T]) error { return e.accumulate(gradient, e.Z, u, g) }
 
@@ -190,7 +247,7 @@ func (e *Equilibrium[T]) Gain(v, out []T) error {
 	if err := e.apply(gain, v, out); err != nil {
 		return err
 	}
-	if alpha := e.layer.leak(); alpha != 1 {
+	if alpha := e.layer.leak; alpha != 1 {
 		for i := range out {
 			out[i] /= T(alpha)
 		}
@@ -219,12 +276,12 @@ func (e *Equilibrium[T]) apply(f function, in, out []T) error {
 
 // accumulate adds the parameter gradients of f at the states z.
 func (e *Equilibrium[T]) accumulate(f function, z, u []T, g Params[T]) error {
-	id := e.id
+	there := e
 	if &z[0] != &e.Z[0] {
-		id = e.layer.points.Add(1)
+		there = &Equilibrium[T]{layer: e.layer, id: e.layer.points.Add(1), X: e.X, Z: z, masked: e.masked}
 	}
 	return e.layer.accumulate(e.Rows, g, func(s *shard[T], n int) (*unit[T], error) {
-		return s.apply(f, at[T]{id: id, x: e.inputs(s, n), z: e.states(s, n, z)}, s.all(n), e.states(s, n, u))
+		return s.apply(f, there.at(s, n), s.all(n), e.states(s, n, u))
 	})
 }
 
@@ -249,7 +306,11 @@ func (l *Layer[T]) accumulate(rows int, g Params[T], evaluate func(s *shard[T], 
 
 // at is the equilibrium as the point of a shard with n samples.
 func (e *Equilibrium[T]) at(s *shard[T], n int) at[T] {
-	return at[T]{id: e.id, x: e.inputs(s, n), z: e.states(s, n, e.Z)}
+	here := at[T]{id: e.id, x: e.inputs(s, n), z: e.states(s, n, e.Z), masked: e.masked}
+	if e.fz != nil {
+		here.fz = e.states(s, n, e.fz)
+	}
+	return here
 }
 
 func (e *Equilibrium[T]) inputs(s *shard[T], n int) []T { return s.part(e.X, n, e.layer.Inputs) }

@@ -17,40 +17,96 @@ import (
 type function uint8
 
 const (
-	cell             function = iota // f(z, x)
-	adjoint                          // uᵀ ∂f/∂z
-	tangent                          // ∂f/∂z u
-	gradient                         // uᵀ ∂f/∂θ
-	pullback                         // uᵀ ∂f/∂z, uᵀ ∂f/∂θ
-	gain                             // uᵀ ∂f/∂pre, which is α·φ′(pre)⊙u
-	preActivation                    // pre(z, x)
-	recurrent                        // ∂pre/∂z u, which is u·Wᵀ
-	recurrentAdjoint                 // uᵀ ∂pre/∂z, which is u·W
-	preGradient                      // uᵀ ∂pre/∂θ
-	jacobianNorm                     // a = uᵀ ∂f/∂z; a ∂a/∂z, a ∂a/∂θ: the gradients of ½‖a‖²
-	readout                          // y(z)
-	readoutAdjoint                   // uᵀ ∂y/∂z
-	readoutGradient                  // uᵀ ∂y/∂z, uᵀ ∂y/∂θ
-	functions                        // how many there are
+	cell                  function = iota // f(z, x)
+	adjoint                               // uᵀ ∂f/∂z
+	adjointCut                            // the same with the products of synapses cut
+	tangent                               // ∂f/∂z u
+	gradient                              // uᵀ ∂f/∂θ
+	pullback                              // uᵀ ∂f/∂z, uᵀ ∂f/∂θ
+	gain                                  // uᵀ ∂f/∂pre, which is α·φ′(pre)⊙u
+	preActivation                         // pre(z, x)
+	activated                             // f from z and a pre-activation of its own
+	recurrent                             // ∂pre/∂z u, which is u·Wᵀ
+	recurrentAdjoint                      // uᵀ ∂pre/∂z, which is u·W
+	preGradient                           // uᵀ ∂pre/∂θ
+	local                                 // uᵀ ∂f/∂a and uᵀ ∂f/∂z with the products a of synapses cut, and the presynaptic activities, from the marks of a step
+	jacobianNorm                          // a = uᵀ ∂f/∂z; a ∂a/∂z, a ∂a/∂θ: the gradients of ½‖a‖²
+	tangentPullback                       // of s = aᵀf + uᵀ ∂f/∂z v: ∂s/∂v, ∂s/∂z, ∂s/∂θ
+	tangentPullbackCut                    // the same, ∂s/∂z with the products of synapses cut
+	tangentPullbackFrozen                 // ∂(uᵀ ∂f/∂z v)/∂θ with the activations as they are
+	step                                  // f(z, x) and the marks of the step
+	stepAdjoint                           // uᵀ ∂f/∂z from the marks of a step
+	stepInputs                            // uᵀ ∂f/∂z, uᵀ ∂f/∂x from the marks of a step
+	stepCut                               // stepAdjoint with the products of synapses cut
+	stepUnit                              // stepAdjoint with the diagonal of ∂f/∂z alone
+	stepCutGradient                       // stepGradient with what synapses get cut
+	stepGradient                          // uᵀ ∂f/∂θ from the marks of several steps, whose rows follow one another
+	readout                               // y(z)
+	readoutAdjoint                        // uᵀ ∂y/∂z
+	readoutGradient                       // uᵀ ∂y/∂z, uᵀ ∂y/∂θ
+	functions                             // how many there are
 )
 
 func (f function) String() string {
-	return [...]string{"cell", "adjoint", "tangent", "gradient", "pullback", "gain", "pre-activation", "recurrent product",
-		"recurrent adjoint", "pre-activation gradient", "norm of the Jacobian", "readout", "readout adjoint", "readout gradient"}[f]
+	return [...]string{"cell", "adjoint", "cut adjoint", "tangent", "gradient", "pullback", "gain", "pre-activation", "activation", "recurrent product",
+		"recurrent adjoint", "pre-activation gradient", "sight of synapses", "norm of the Jacobian",
+		"pullback of a tangent", "cut pullback of a tangent", "frozen pullback of a tangent",
+		"step", "adjoint of a step", "adjoint of a step and its inputs", "cut adjoint of a step", "own adjoint of a step's units",
+		"cut gradient of steps", "gradient of steps", "readout", "readout adjoint", "readout gradient"}[f]
 }
 
 // expression is the graph of one function: what it computes and from which inputs.
 type expression struct {
 	outs    gorgonia.Nodes
-	param   []int          // the parameter that outs[i] is the gradient of, or −1
+	param   []int          // the parameter that outs[i] is the gradient of, or one of ofState, …
 	z, x, u *gorgonia.Node // inputs; nil where the function has none
+	v, a    *gorgonia.Node // more of them, with u
+	fz      *gorgonia.Node // f(z, x), where derivatives are had from it; its value is then given
+	pre     *gorgonia.Node // an input of activated
 	theta   gorgonia.Nodes // parameters by index; nil where not used
 	masks   []models.Mask  // of dropout
+	noises  []models.Noise
+	marks   []mark // that a step puts out and the way back takes in
+	local   sight  // what local puts out
 	inputs  []engine.Input
 	leak    float64
 	// activation is the cell's only one, empty if it has several
 	activation string
 }
+
+// differentiatesCell reports whether derivatives of the activation are part of the function.
+func (f function) differentiatesCell() bool {
+	switch f {
+	case adjoint, adjointCut, tangent, gradient, pullback, gain, jacobianNorm, tangentPullback, tangentPullbackCut, tangentPullbackFrozen:
+		return true
+	}
+	return false
+}
+
+// ofStep reports whether the function goes back over a step from its marks.
+func (f function) ofStep() bool {
+	switch f {
+	case stepAdjoint, stepInputs, stepCut, stepUnit, stepGradient, stepCutGradient:
+		return true
+	}
+	return false
+}
+
+// afterStep reports whether the function takes in the marks of a step.
+func (f function) afterStep() bool {
+	return f.ofStep() || f == local
+}
+
+// byValue are the activations whose derivatives are functions of their values: tanh′ = 1 − tanh²,
+// σ′ = σ(1 − σ).
+var byValue = map[string]bool{"tanh": true, "sigmoid": true}
+
+// of is the parameter of an output that is not a parameter's gradient.
+const (
+	ofState = -1 - iota // or the function's value
+	ofPoint             // the state where a product with the Jacobian is taken
+	ofInput
+)
 
 // express builds the graph of one function for the given number of rows.
 func express(f function, m models.Model, dims dims, rows int, dtype tensor.Dtype) (*expression, error) {
@@ -74,8 +130,8 @@ func express(f function, m models.Model, dims dims, rows int, dtype tensor.Dtype
 	if err := checkMasks(s.Masks(), rows); err != nil {
 		return nil, err
 	}
-	e.leak, e.masks = s.LeakRate(), s.Masks()
-	if units := s.Units(); len(units) == 1 {
+	e.leak, e.masks, e.noises = s.LeakRate(), s.Masks(), s.Noises()
+	if units := s.Units(); len(units) == 1 && units[0].Pre != e.z {
 		e.activation = units[0].Activation
 	}
 	used := s.ParamNodes()
@@ -88,12 +144,24 @@ func express(f function, m models.Model, dims dims, rows int, dtype tensor.Dtype
 	var err error
 	switch f {
 	case cell, readout:
-		e.outs, e.param = gorgonia.Nodes{out}, []int{-1}
-	case adjoint, readoutAdjoint:
+		e.outs, e.param = gorgonia.Nodes{out}, []int{ofState}
+	case step:
+		e.mark(s, out, dims.params)
+	case adjoint, readoutAdjoint, stepAdjoint:
 		err = e.pullback(s, out, e.z)
+	case local:
+		err = e.look(s, out, dims.params)
+	case adjointCut, stepCut:
+		err = e.pullbackWithin(s, out, e.z)
+	case stepUnit:
+		err = e.pullbackUnit(s, out)
+	case stepCutGradient:
+		err = e.pullbackWithin(s, out)
 	case tangent:
 		err = e.pushforward(s, out)
-	case gradient:
+	case stepInputs:
+		err = e.pullback(s, out, e.z, e.x)
+	case gradient, stepGradient:
 		err = e.pullback(s, out)
 	case pullback, readoutGradient:
 		err = e.pullback(s, out, e.z)
@@ -104,15 +172,23 @@ func express(f function, m models.Model, dims dims, rows int, dtype tensor.Dtype
 		}
 	case jacobianNorm:
 		err = e.norm(s, out)
+	case tangentPullback, tangentPullbackCut, tangentPullbackFrozen:
+		err = e.tangentPullback(s, f, out)
 	default: // of the pre-activation
 		units := s.Units()
 		if len(units) != 1 {
 			return nil, fmt.Errorf("the cell has %d activations, expected exactly one", len(units))
 		}
+		if units[0].Pre == e.z {
+			return nil, fmt.Errorf("the cell's activation is of the state, not of a pre-activation")
+		}
 		pre := units[0].Pre
 		switch f {
 		case preActivation:
-			e.outs, e.param = gorgonia.Nodes{pre}, []int{-1}
+			e.outs, e.param = gorgonia.Nodes{pre}, []int{ofState}
+		case activated:
+			e.outs, e.param, e.pre = gorgonia.Nodes{out}, []int{ofState}, pre
+			e.inputs = append(e.inputs, engine.Input{Node: pre, Rate: engine.State})
 		case gain:
 			err = e.pullback(s, out, pre)
 		case recurrent:
@@ -133,70 +209,87 @@ func express(f function, m models.Model, dims dims, rows int, dtype tensor.Dtype
 		return nil, fmt.Errorf("the model's readout does not depend on the state")
 	}
 	state, drive := engine.State, engine.Batch
-	if e.u != nil {
+	switch {
+	case f.ofStep():
+		// Each step has a state of its own: nothing is to be kept from one to the next.
+		state, drive = engine.Cotangent, engine.Cotangent
+	case e.u != nil:
 		state, drive = engine.Linearisation, engine.Linearisation
-		e.inputs = append(e.inputs, engine.Input{Node: e.u, Rate: engine.Cotangent})
+	}
+	if f.afterStep() {
+		e.marks = needed(candidates(s, e.z, e.x), e.outs)
+		for _, m := range e.marks {
+			e.inputs = append(e.inputs, engine.Input{Node: m.node, Rate: state})
+		}
+	}
+	for _, n := range []*gorgonia.Node{e.u, e.v, e.a} {
+		if n != nil {
+			e.inputs = append(e.inputs, engine.Input{Node: n, Rate: engine.Cotangent})
+		}
 	}
 	e.inputs = append(e.inputs, engine.Input{Node: e.z, Rate: state})
 	if e.x != nil {
 		e.inputs = append(e.inputs, engine.Input{Node: e.x, Rate: drive})
 	}
+	if f.differentiatesCell() && byValue[e.activation] && s.Units()[0].Post == out {
+		e.fz = out
+		e.inputs = append(e.inputs, engine.Input{Node: e.fz, Rate: engine.Linearisation})
+	}
 	for _, m := range e.masks {
 		e.inputs = append(e.inputs, engine.Input{Node: m.Node, Rate: drive})
+	}
+	for _, n := range e.noises {
+		e.inputs = append(e.inputs, engine.Input{Node: n.Node, Rate: state})
 	}
 	return e, nil
 }
 
 // onState reports whether the first output is the gradient of the state; it is not where the
 // function does not depend on it.
-func (e *expression) onState() bool { return len(e.param) > 0 && e.param[0] < 0 }
+func (e *expression) onState() bool { return len(e.param) > 0 && e.param[0] == ofState }
 
-// pullback makes the expression uᵀ ∂out/∂wrt for one node, or for all parameters when none
-// is given; those that out does not depend on have no output.
+// pullback makes the expression uᵀ ∂out/∂wrt for a node, for the state and the input, or for all
+// parameters when none is given; those that out does not depend on have no output.
 func (e *expression) pullback(s *models.Scope, out *gorgonia.Node, wrt ...*gorgonia.Node) error {
-	param := []int{-1}
+	param := []int{ofState, ofInput}
 	if len(wrt) == 0 {
-		param = nil
-		for i, n := range e.theta {
-			if n != nil {
-				wrt, param = append(wrt, n), append(param, i)
-			}
-		}
+		wrt, param = e.parameters()
 	}
 	if e.u == nil {
 		e.u = s.Variable("u", out.Shape()[0], out.Shape()[1])
 	}
-	grads, err := vjp.VJP(gorgonia.Nodes{out}, gorgonia.Nodes{e.u}, wrt)
-	if err != nil {
-		return err
-	}
 	e.outs, e.param = nil, nil
-	for i, g := range grads {
-		if g != nil {
-			e.outs, e.param = append(e.outs, g), append(e.param, param[i])
-		}
-	}
-	return nil
+	return e.derive(gorgonia.Nodes{out}, gorgonia.Nodes{e.u}, wrt, param)
 }
 
 // norm makes the expression a = uᵀ ∂out/∂z and the gradients of ½‖a‖² for the parameters and,
-// marked −2, for z: second derivatives of out.
+// as ofPoint, for z: second derivatives of out.
 func (e *expression) norm(s *models.Scope, out *gorgonia.Node) error {
 	if err := e.pullback(s, out, e.z); err != nil || len(e.outs) == 0 {
 		return err
 	}
 	a := e.outs[:1:1]
-	wrt, param := gorgonia.Nodes{e.z}, []int{-2}
+	wrt, param := e.parameters()
+	return e.derive(a, a, append(wrt, e.z), append(param, ofPoint))
+}
+
+// parameters lists the parameters that the function has, with their indices.
+func (e *expression) parameters() (nodes gorgonia.Nodes, index []int) {
 	for i, n := range e.theta {
 		if n != nil {
-			wrt, param = append(wrt, n), append(param, i)
+			nodes, index = append(nodes, n), append(index, i)
 		}
 	}
-	grads, err := vjp.VJP(a, a, wrt)
+	return nodes, index
+}
+
+// derive adds the expressions Σ cotangentᵀ ∂of/∂wrt to the outputs, marked by param, but for those
+// that nothing depends on. Nodes of stop count as constants.
+func (e *expression) derive(of, cotangents, wrt gorgonia.Nodes, param []int, stop ...*gorgonia.Node) error {
+	grads, err := vjp.VJP(of, cotangents, wrt, stop...)
 	if err != nil {
 		return err
 	}
-	e.outs = a
 	for i, g := range grads {
 		if g != nil {
 			e.outs, e.param = append(e.outs, g), append(e.param, param[i])
@@ -216,7 +309,7 @@ func (e *expression) pushforward(s *models.Scope, out *gorgonia.Node) error {
 		return err
 	}
 	if products[0] != nil {
-		e.outs, e.param = products, []int{-1}
+		e.outs, e.param = products, []int{ofState}
 	}
 	return nil
 }

@@ -47,22 +47,12 @@ type Layer[T Float] struct {
 	drawn   uint64            // how often the masks have changed
 	weights engine.Weights[T] // packed
 	points  atomic.Uint64     // ids given out
-	counts  Counts
-}
-
-// Counts are evaluations, each for one sample: a batch of 64 counts 64.
-type Counts struct {
-	Cell    int64 // f
-	Adjoint int64 // Jᵀu
-	Tangent int64 // J v, and the products with W alone
-}
-
-// Total is the number of all evaluations.
-func (c Counts) Total() int64 { return c.Cell + c.Adjoint + c.Tangent }
-
-// Sub returns c − d.
-func (c Counts) Sub(d Counts) Counts {
-	return Counts{Cell: c.Cell - d.Cell, Adjoint: c.Adjoint - d.Adjoint, Tangent: c.Tangent - d.Tangent}
+	pulls   map[int]*unit[T]  // by synapse, from its weights to their parameters
+	tally   tally             // of evaluations, but for those of a twin with other weights
+	twin    *Layer[T]         // nil until first asked for
+	source  *Layer[T]         // what a twin is one of
+	foreign foreign           // which weights of a twin are not those of its source
+	leak    float64           // the α of the cell
 }
 
 // New compiles m for a task of the given widths, with parameters drawn from seed.
@@ -80,9 +70,7 @@ func New[T Float](m models.Model, inputs, outputs int, seed uint64, c Config) (*
 		config: c, dims: dims{inputs: inputs, outputs: outputs, params: m.Params(inputs, outputs)},
 		version: 1,
 	}
-	for start := 0; start < c.Batch; start += c.Shard {
-		l.shards = append(l.shards, &shard[T]{layer: l, start: start, capacity: min(c.Shard, c.Batch-start)})
-	}
+	l.makeShards()
 	// The cell and the readout are compiled at once, so that a model which cannot be is
 	// refused here; the rest is when first needed.
 	for _, f := range []function{cell, readout} {
@@ -94,7 +82,15 @@ func New[T Float](m models.Model, inputs, outputs int, seed uint64, c Config) (*
 			return nil, fmt.Errorf("deq: %w", err)
 		}
 	}
+	l.leak = l.shards[0].units[cell].expr.leak
 	return l, nil
+}
+
+// makeShards divides the batch; their programs are compiled when first needed.
+func (l *Layer[T]) makeShards() {
+	for start := 0; start < l.config.Batch; start += l.config.Shard {
+		l.shards = append(l.shards, &shard[T]{layer: l, start: start, capacity: min(l.config.Shard, l.config.Batch-start)})
+	}
 }
 
 // Updated must be called after Params have changed.
@@ -103,30 +99,19 @@ func (l *Layer[T]) Updated() {
 	l.weights.Changed()
 }
 
+// InCell reports whether the cell reads the i-th parameter, as it may do with one of the readout.
+func (l *Layer[T]) InCell(i int) bool { return l.shards[0].units[cell].expr.theta[i] != nil }
+
+// Noisy reports whether the model has noise, which it has through time and not at equilibria.
+func (l *Layer[T]) Noisy() bool {
+	u, err := l.shards[0].program(cell)
+	return err == nil && len(u.expr.noises) > 0
+}
+
 // Batch is the largest number of samples of one solve.
 func (l *Layer[T]) Batch() int { return l.config.Batch }
 
-// Counts returns the evaluations made so far.
-func (l *Layer[T]) Counts() Counts {
-	return Counts{
-		Cell:    atomic.LoadInt64(&l.counts.Cell),
-		Adjoint: atomic.LoadInt64(&l.counts.Adjoint),
-		Tangent: atomic.LoadInt64(&l.counts.Tangent),
-	}
-}
-
-func (l *Layer[T]) count(f function, rows int) {
-	switch f {
-	case cell, preActivation:
-		atomic.AddInt64(&l.counts.Cell, int64(rows))
-	case adjoint, pullback, recurrentAdjoint, jacobianNorm:
-		atomic.AddInt64(&l.counts.Adjoint, int64(rows))
-	case tangent, recurrent:
-		atomic.AddInt64(&l.counts.Tangent, int64(rows))
-	}
-}
-
-// Bytes is the memory of the parameters, the programs and the solvers.
+// Bytes is the memory of the parameters, the programs and the solvers, with those of the twin.
 func (l *Layer[T]) Bytes() int {
 	n := l.Params.Bytes() + l.weights.Bytes()
 	for _, m := range l.masks {
@@ -135,11 +120,11 @@ func (l *Layer[T]) Bytes() int {
 	for _, s := range l.shards {
 		n += s.bytes()
 	}
+	if l.twin != nil {
+		n += l.twin.Bytes()
+	}
 	return n
 }
-
-// leak is the α of the cell.
-func (l *Layer[T]) leak() float64 { return l.shards[0].units[cell].expr.leak }
 
 // each runs work on the shards that hold the first rows samples, on as many cores as
 // configured, and returns the errors.
@@ -193,7 +178,16 @@ func dtypeOf[T Float]() tensor.Dtype {
 	return tensor.Float64
 }
 
-// SingleActivation reports why Gain, Recurrent, RecurrentAdjoint and PreVJP cannot be had: they
+// Activation is the name of the cell's activation, empty if it has several.
+func (l *Layer[T]) Activation() string {
+	u, err := l.shards[0].program(cell)
+	if err != nil {
+		return ""
+	}
+	return u.expr.activation
+}
+
+// SingleActivation reports why Gain, Recurrent, RecurrentAdjoint, PreVJP, NudgePre and DisplacePre cannot be had: they
 // need a cell with exactly one activation.
 func (l *Layer[T]) SingleActivation() error {
 	_, err := l.shards[0].program(gain)

@@ -67,14 +67,19 @@ func CopyMasks[T, S Float](to *Layer[T], from *Layer[S]) {
 	to.drawn++
 }
 
-// bindMasks gives a program the masks of the samples rows of its shard.
-func (s *shard[T]) bindMasks(u *unit[T], rows []int) error {
+// bindMasks gives a program the masks of the samples rows of its shard, or of one sample of the
+// batch, counted from 1, for all.
+func (s *shard[T]) bindMasks(u *unit[T], rows []int, one int) error {
 	for i, node := range u.expr.masks {
 		m := s.layer.masks[slices.IndexFunc(s.layer.masks, func(o mask[T]) bool { return o.Name == node.Name })]
 		for len(u.masks) <= i {
 			u.masks = append(u.masks, nil)
 		}
-		u.masks[i] = gather(u.masks[i], m.data[s.start*m.columns:], rows, m.columns)
+		if one > 0 {
+			u.masks[i] = append(u.masks[i][:0], slices.Repeat(m.data[(one-1)*m.columns:one*m.columns], len(rows))...)
+		} else {
+			u.masks[i] = gather(u.masks[i], m.data[s.start*m.columns:], rows, m.columns)
+		}
 		if err := u.program.Bind(node.Node, u.masks[i]); err != nil {
 			return err
 		}

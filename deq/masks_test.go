@@ -112,10 +112,31 @@ func TestDropout(t *testing.T) {
 		return tr
 	}
 	g.Clear()
-	if err := steps().VJP(context.Background(), dz, g); err != nil {
+	tr := steps()
+	if err := tr.VJP(context.Background(), deq.Back[float64]{Outputs: tr.LastOutput(dz)}, g); err != nil {
 		t.Fatal(err)
 	}
 	compare(t, l, "W", g.Data("W"), func() float64 { return weigh(steps().Last()) })
+
+	// Repeated, a sample keeps its mask in whatever row.
+	v, jv := make([]float64, len(e.Z)), make([]float64, len(e.Z))
+	copy(v, dz)
+	if err := e.JVP(v, jv); err != nil {
+		t.Fatal(err)
+	}
+	for b := range rows {
+		same, err := e.Repeat(b, 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := make([]float64, 16)
+		if err := same.JVP(slices.Repeat(v[b*8:b*8+8], 2), got); err != nil {
+			t.Fatal(err)
+		}
+		if want := slices.Repeat(jv[b*8:b*8+8], 2); !slices.Equal(got, want) {
+			t.Errorf("sample %d repeated: J·v is %v, want %v", b, got, want)
+		}
+	}
 
 	l.DrawMasks(nil)
 	if again := masked(t, l, x); !slices.Equal(again.Z, full.Z) {

@@ -25,10 +25,20 @@ type Params[T kernels.Float] []Tensor[T]
 // NewParams draws the initial parameters. Each has a random stream of its own, so that
 // it does not depend on which others there are, nor on the number type.
 func NewParams[T kernels.Float](m models.Model, inputs, outputs int, seed uint64) Params[T] {
+	return Draw[T](m.Params(inputs, outputs), seed, "init/")
+}
+
+// Draw draws the initial values of parameters, each by the random stream of its name, or the
+// one it shares with others, behind the prefix.
+func Draw[T kernels.Float](list []models.Param, seed uint64, prefix string) Params[T] {
 	var params Params[T]
-	for _, p := range m.Params(inputs, outputs) {
+	for _, p := range list {
 		draws := make([]float64, p.Len())
-		p.Init.Draw(rng.Stream(seed, "init/"+p.Name), p.Shape, draws)
+		stream := p.Name
+		if s, ok := p.Init.(models.Shared); ok {
+			stream = s.Stream()
+		}
+		p.Init.Draw(rng.Stream(seed, prefix+stream), p.Shape, draws)
 		data := make([]T, len(draws))
 		for i, v := range draws {
 			data[i] = T(v)

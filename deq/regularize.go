@@ -31,9 +31,9 @@ func (e *Equilibrium[T]) JacobianPenalty(v []T, weight float64, g Params[T], dz 
 		}
 		for i, p := range u.expr.param {
 			switch {
-			case p == -1:
+			case p == ofState:
 				sums[s.index()] = kernels.SumSquares(u.program.Out(i)[:n*l.Units])
-			case p == -2 && dz != nil:
+			case p == ofPoint && dz != nil:
 				part := e.states(s, n, dz)
 				kernels.Add(part, part, u.program.Out(i)[:len(part)])
 			}
@@ -71,10 +71,7 @@ func (e *Equilibrium[T]) Correction(loss Loss[T], decay float64, g Params[T]) (f
 		if err != nil {
 			return 0, err
 		}
-		err = l.each(e.Rows, func(s *shard[T], n int) error {
-			return s.applyTo(cell, there.at(s, n), s.all(n), there.states(s, n, z), there.states(s, n, next))
-		})
-		if err != nil {
+		if err := there.Next(next); err != nil {
 			return 0, err
 		}
 		o, err := l.Evaluate(next, scaled[T]{loss, math.Pow(decay, float64(len(e.Iterates)-i))}, g)

@@ -8,8 +8,7 @@ import (
 	"attractor/internal/kernels"
 )
 
-// RelaxReversibly runs the reversible relaxation of RevDEQ for a number of steps from
-// y₀ = z₀ (nil: from 0),
+// RunReversibly runs the reversible relaxation of RevDEQ through a sequence from y₀ = z₀,
 //
 //	y⁺ = (1−β) y + β f(z, x),   z⁺ = (1−β) z + β f(y⁺, x),   0 < β < 2, β ≠ 1,
 //
@@ -25,33 +24,29 @@ import (
 //
 // S. McCallum, K. Arora and J. Foster, Reversible Deep Equilibrium Models, 2025,
 // arXiv:2509.12917.
-func (l *Layer[T]) RelaxReversibly(ctx context.Context, x, z0 []T, steps int, beta float64, every int) (*Trajectory[T], error) {
-	rows, err := l.checkInput(x, z0)
+func (l *Layer[T]) RunReversibly(ctx context.Context, q Sequence[T], beta float64, every int) (*Trajectory[T], error) {
+	q.Every = every
+	tr, err := l.begin(q)
 	if err != nil {
 		return nil, err
 	}
-	if steps < 1 || every < 0 {
-		return nil, fmt.Errorf("deq: reversible relaxation of %d steps, a pair kept every %d: expected at least 1 and 0", steps, every)
+	if q.Noise != nil && l.Noisy() {
+		return nil, fmt.Errorf("deq: a reversible relaxation of a model with noise, which cannot be drawn again on the way back: set the noise to 0")
 	}
 	if !(beta > 0 && beta < 2 && beta != 1) {
 		return nil, fmt.Errorf("deq: reversible relaxation with β = %v: expected a number between 0 and 2 other than 1", beta)
 	}
-	tr := &Trajectory[T]{
-		layer: l, Rows: rows, X: append([]T(nil), x...), Z: make([][]T, steps+1),
-		back: &reversal{beta: beta, last: newPair(rows * l.Units), kept: map[int]pair{}},
-	}
-	if z0 == nil {
-		z0 = make([]T, rows*l.Units)
-	}
-	round(tr.back.last.y, z0)
-	round(tr.back.last.z, z0)
-	for t := range steps {
+	n := q.Rows * l.Units
+	tr.back = &reversal{beta: beta, last: newPair(n), kept: map[int]pair{}}
+	round(tr.back.last.y, q.Z0)
+	round(tr.back.last.z, q.Z0)
+	for t := range q.Steps {
 		if t == 0 || every > 0 && t%every == 0 {
-			tr.back.kept[t] = newPair(rows * l.Units)
+			tr.back.kept[t] = newPair(n)
 		}
 	}
-	for _, t := range []int{steps - 1, steps} {
-		tr.Z[t] = make([]T, rows*l.Units)
+	for _, t := range []int{q.Steps - 1, q.Steps} {
+		tr.Z[t] = make([]T, n)
 	}
 	return tr, tr.runReversibly(ctx)
 }
@@ -84,24 +79,22 @@ func (r *reversal) bytes() int {
 }
 
 func (tr *Trajectory[T]) runReversibly(ctx context.Context) error {
-	l, r := tr.layer, tr.back
-	id := l.points.Add(1)
-	return l.each(tr.Rows, func(s *shard[T], n int) error {
-		half := tr.half(s, n, at[T]{id: id, x: s.part(tr.X, n, l.Inputs)})
-		y, z := s.wide(r.last.y, n), s.wide(r.last.z, n)
-		for t := range len(tr.Z) - 1 {
+	r := tr.back
+	return tr.layer.sweeps(tr.Rows, step, nil, func(w *sweep[T]) error {
+		y, z := w.wide(r.last.y), w.wide(r.last.z)
+		for t := range tr.Steps {
 			if err := ctx.Err(); err != nil {
 				return fmt.Errorf("deq: relaxation stopped at step %d: %w", t, err)
 			}
 			if k, ok := r.kept[t]; ok {
-				copy(s.wide(k.y, n), y)
-				copy(s.wide(k.z, n), z)
+				copy(w.wide(k.y), y)
+				copy(w.wide(k.z), z)
 			}
 			if tr.Z[t] != nil {
-				round(s.part(tr.Z[t], n, l.Units), z)
+				round(w.states(tr.Z[t]), z)
 			}
 			for _, h := range []struct{ moved, from []float64 }{{y, z}, {z, y}} {
-				f, err := half(h.from)
+				f, err := w.half(h.from, tr.input(w, t))
 				if err != nil {
 					return err
 				}
@@ -110,83 +103,101 @@ func (tr *Trajectory[T]) runReversibly(ctx context.Context) error {
 				}
 			}
 		}
-		round(s.part(tr.Last(), n, l.Units), z)
+		round(w.states(tr.Last()), z)
 		return nil
 	})
 }
 
-// half returns a function that evaluates f at the states of a shard.
-func (tr *Trajectory[T]) half(s *shard[T], n int, here at[T]) func(z []float64) ([]T, error) {
-	in, out := make([]T, n*tr.layer.Units), make([]T, n*tr.layer.Units)
-	return func(z []float64) ([]T, error) {
-		round(in, z)
-		return out, s.applyTo(cell, here, s.all(n), in, out)
-	}
+// half evaluates f at the states of a shard.
+func (w *sweep[T]) half(z []float64, x []T) ([]T, error) {
+	in := w.passed[:len(z)]
+	round(in, z)
+	return w.step(in, x)
 }
 
-// reverse is VJP of a reversible trajectory. With the cotangents ȳ and z̄ of a step's result, those
-// of its start are, in this order,
+// wide returns the shard's rows of states in float64.
+func (w *sweep[T]) wide(v []float64) []float64 {
+	n := w.shard.layer.Units
+	return v[w.shard.start*n : (w.shard.start+w.n)*n]
+}
+
+// reverse is VJP of a reversible trajectory, with a loss of its last state alone. With the cotangents
+// ȳ and z̄ of a step's result, those of its start are, in this order,
 //
 //	ȳ ← ȳ + β J(y⁺)ᵀz̄,  z̄ ← (1−β) z̄,   then   z̄ ← z̄ + β J(z)ᵀȳ,  ȳ ← (1−β) ȳ,
 //
 // where βz̄ᵀ ∂f/∂θ at y⁺ and βȳᵀ ∂f/∂θ at z go to the gradient.
-func (tr *Trajectory[T]) reverse(ctx context.Context, dz []T, g Params[T]) error {
-	l, r := tr.layer, tr.back
+func (tr *Trajectory[T]) reverse(ctx context.Context, back function, b Back[T], g Params[T]) error {
+	r := tr.back
 	now := r.last.clone()
-	dy, dz := make([]T, len(dz)), append([]T(nil), dz...)
-	x := l.points.Add(1)
+	dy, dz := make([]T, len(tr.Last())), make([]T, len(tr.Last()))
+	for t, o := range b.Outputs {
+		switch {
+		case o != nil && t < tr.Steps || o != nil && o.DZ == nil:
+			return fmt.Errorf("deq: a loss of state %d of a reversible relaxation, which is not kept: only the last state can have one", t)
+		case o != nil:
+			copy(dz, o.DZ)
+		}
+	}
+	if b.Stop > 0 {
+		return fmt.Errorf("deq: a reversible relaxation is taken back to its start, not to state %d", b.Stop)
+	}
 	tr.Drift = make([]float64, tr.Rows)
-	// undo takes back one half of a step, in which moved went along f(from).
-	undo := func(moved, from []float64, dMoved, dFrom []T) error {
-		id := l.points.Add(1)
-		return l.accumulate(tr.Rows, g, func(s *shard[T], n int) (*unit[T], error) {
-			inputs := s.part(tr.X, n, l.Inputs)
-			f, err := tr.half(s, n, at[T]{id: x, x: inputs})(s.wide(from, n))
+	err := tr.layer.sweeps(tr.Rows, back, g, func(w *sweep[T]) error {
+		// undo takes back one half of a step, in which moved went along f(from).
+		undo := func(t int, moved, from []float64, dMoved, dFrom []T) error {
+			x := tr.input(w, t)
+			f, err := w.half(from, x)
 			if err != nil {
-				return nil, err
+				return err
 			}
-			there := at[T]{id: id, x: inputs, z: make([]T, n*l.Units)}
-			round(there.z, s.wide(from, n))
-			u := make([]T, n*l.Units)
-			m, dm, df := s.wide(moved, n), s.part(dMoved, n, l.Units), s.part(dFrom, n, l.Units)
+			u := w.cotangent()
 			for i, v := range f {
-				m[i] = (m[i] - r.beta*float64(v)) / (1 - r.beta)
-				u[i] = T(r.beta) * dm[i]
-				dm[i] *= T(1 - r.beta)
+				moved[i] = (moved[i] - r.beta*float64(v)) / (1 - r.beta)
+				u[i] = T(r.beta) * dMoved[i]
+				dMoved[i] *= T(1 - r.beta)
 			}
-			back, err := s.apply(pullback, there, s.all(n), u)
+			du, err := w.pull(w.passed[:len(u)], x, w.mark, true)
 			if err != nil {
-				return nil, err
+				return err
 			}
-			if back.expr.onState() {
-				kernels.Add(df, df, back.program.Out(0)[:len(df)])
+			if b.DX != nil {
+				w.addInputs(w.inputs(tr.at(b.DX, t)))
 			}
-			return back, nil
-		})
+			if du != nil {
+				kernels.Add(dFrom, dFrom, du)
+			}
+			return nil
+		}
+		y, z, dy, dz := w.wide(now.y), w.wide(now.z), w.states(dy), w.states(dz)
+		for t := tr.Steps - 1; t >= 0; t-- {
+			if err := ctx.Err(); err != nil {
+				return fmt.Errorf("deq: back-propagation stopped at step %d: %w", t, err)
+			}
+			if err := undo(t, z, y, dz, dy); err != nil {
+				return err
+			}
+			if err := undo(t, y, z, dy, dz); err != nil {
+				return err
+			}
+			if kept, ok := r.kept[t]; ok {
+				tr.drift(w, now, kept)
+				copy(y, w.wide(kept.y))
+				copy(z, w.wide(kept.z))
+			}
+		}
+		return nil
+	})
+	if b.DZ0 != nil {
+		kernels.Add(b.DZ0, dy, dz)
 	}
-	for t := len(tr.Z) - 2; t >= 0; t-- {
-		if err := ctx.Err(); err != nil {
-			return fmt.Errorf("deq: back-propagation stopped at step %d: %w", t, err)
-		}
-		if err := undo(now.z, now.y, dz, dy); err != nil {
-			return err
-		}
-		if err := undo(now.y, now.z, dy, dz); err != nil {
-			return err
-		}
-		if kept, ok := r.kept[t]; ok {
-			tr.drift(now, kept)
-			copy(now.y, kept.y)
-			copy(now.z, kept.z)
-		}
-	}
-	return nil
+	return err
 }
 
-// drift enters how far a pair is from where it should be.
-func (tr *Trajectory[T]) drift(is, should pair) {
+// drift enters how far the samples of a shard are from where they should be.
+func (tr *Trajectory[T]) drift(w *sweep[T], is, should pair) {
 	n := tr.layer.Units
-	for b := range tr.Drift {
+	for b := w.shard.start; b < w.shard.start+w.n; b++ {
 		var d, size float64
 		for i := b * n; i < (b+1)*n; i++ {
 			dy, dz := is.y[i]-should.y[i], is.z[i]-should.z[i]
@@ -208,9 +219,4 @@ func round[T, U Float](dst []T, from []U) {
 	for i, v := range from {
 		dst[i] = T(v)
 	}
-}
-
-// wide returns the shard's rows of states in float64.
-func (s *shard[T]) wide(v []float64, n int) []float64 {
-	return v[s.start*s.layer.Units : (s.start+n)*s.layer.Units]
 }

@@ -16,11 +16,18 @@ type shard[T Float] struct {
 	start     int // first sample
 	capacity  int // samples at most
 	units     [functions]*unit[T]
-	solvers   map[Solver[T]]*solvers.Solver[T]
-	solved    map[Solver[T]]uint64 // the equilibrium that a solver has found last, if it has since solved nothing else
-	indices   []int                // 0, 1, …
-	resolvent *resolvent           // for splitting methods
-	batch     []int                // scratch: indices in the batch
+	solvers   map[solverKey[T]]*solvers.Solver[T]
+	solved    map[solverKey[T]]uint64 // the equilibrium that a solver has found last, if it has since solved nothing else
+	indices   []int                   // 0, 1, …
+	resolvent *resolvent              // for splitting methods
+	batch     []int                   // scratch: indices in the batch
+	time      sweep[T]                // through time
+}
+
+// solverKey is a solver for samples of so many numbers.
+type solverKey[T Float] struct {
+	Solver[T]
+	dim int
 }
 
 // unit is a compiled function with what it was last prepared for.
@@ -34,6 +41,7 @@ type unit[T Float] struct {
 	point   uint64 // the point that it holds; 0 for none
 	rows    []int  // the samples of it that it holds
 	x, z    []T    // those samples' inputs and states
+	fz      []T    // and f there
 	keep    []int
 }
 
@@ -44,20 +52,44 @@ func (s *shard[T]) program(f function) (*unit[T], error) {
 	}
 	l := s.layer
 	var e *expression
+	rows := s.capacity
+	if f == stepGradient || f == stepCutGradient {
+		rows *= block(rows)
+	}
 	err := engine.Build(func() (err error) {
-		e, err = express(f, l.Model, l.dims, s.capacity, dtypeOf[T]())
+		e, err = express(f, l.Model, l.dims, rows, dtypeOf[T]())
 		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("deq: %w", err)
 	}
+	p, err := l.compile(e, rows)
+	if err != nil {
+		return nil, fmt.Errorf("deq: compile the %v: %w", f, err)
+	}
+	s.units[f] = &unit[T]{f: f, expr: e, program: p}
+	return s.units[f], s.units[f].quiet()
+}
+
+// quiet sets the noise to 0.
+func (u *unit[T]) quiet() error {
+	for _, n := range u.expr.noises {
+		if err := u.program.Bind(n.Node, make([]T, n.Node.Shape().TotalSize())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// compile makes the program of an expression that reads the parameters of the layer.
+func (l *Layer[T]) compile(e *expression, rows int) (engine.Program[T], error) {
 	compile := engine.Compile[T]
 	if l.config.Engine == "tape" {
 		compile = engine.CompileTape[T]
 	}
-	p, err := compile(e.outs, engine.Options{Inputs: e.inputs, Rows: s.capacity})
+	p, err := compile(e.outs, engine.Options{Inputs: e.inputs, Rows: rows})
 	if err != nil {
-		return nil, fmt.Errorf("deq: compile the %v: %w", f, err)
+		return nil, err
 	}
 	p.Share(&l.weights)
 	for i, n := range e.theta {
@@ -65,32 +97,40 @@ func (s *shard[T]) program(f function) (*unit[T], error) {
 			continue
 		}
 		if err := p.Bind(n, l.Params[i].Data); err != nil {
-			return nil, fmt.Errorf("deq: %w", err)
+			return nil, err
 		}
 	}
-	s.units[f] = &unit[T]{f: f, expr: e, program: p}
-	return s.units[f], nil
+	return p, nil
+}
+
+// current returns the unit of f with the parameters of now.
+func (s *shard[T]) current(f function) (*unit[T], error) {
+	u, err := s.program(f)
+	if err != nil || u.version == s.layer.version {
+		return u, err
+	}
+	if err := u.program.Run(engine.Parameters, 0); err != nil {
+		return nil, err
+	}
+	u.version, u.point = s.layer.version, 0
+	return u, nil
 }
 
 // at is a point of the state space, by sample of a shard: the inputs x and, for what
-// is linearised, the states z. Its id tells it from every other point.
+// is linearised, the states z and, where it is known, fz = f(z, x). Its id tells it from every
+// other point.
 type at[T Float] struct {
-	id   uint64
-	x, z []T
+	id       uint64
+	x, z, fz []T
+	masked   int // as of the Equilibrium
 }
 
 // prepared returns the unit of f with the parameters of now, holding the samples rows
 // (ascending, counted from the shard's first) of the point p.
 func (s *shard[T]) prepared(f function, p at[T], rows []int) (*unit[T], error) {
-	u, err := s.program(f)
+	u, err := s.current(f)
 	if err != nil {
 		return nil, err
-	}
-	if u.version != s.layer.version {
-		if err := u.program.Run(engine.Parameters, len(rows)); err != nil {
-			return nil, err
-		}
-		u.version, u.point = s.layer.version, 0
 	}
 	if u.drawn != s.layer.drawn {
 		u.drawn, u.point = s.layer.drawn, 0
@@ -98,8 +138,13 @@ func (s *shard[T]) prepared(f function, p at[T], rows []int) (*unit[T], error) {
 	if u.point == p.id && (len(rows) == len(u.rows) && slices.Equal(rows, u.rows) || u.follow(rows)) {
 		return u, nil
 	}
-	if err := s.bindMasks(u, rows); err != nil {
+	if err := s.bindMasks(u, rows, p.masked); err != nil {
 		return nil, err
+	}
+	if u.expr.fz != nil {
+		if err := s.give(u, p, rows); err != nil {
+			return nil, err
+		}
 	}
 	if err := u.bind(p, rows, s.layer.Inputs, s.layer.Units); err != nil {
 		return nil, err
@@ -125,6 +170,26 @@ func (u *unit[T]) bind(p at[T], rows []int, inputs, units int) error {
 		}
 	}
 	return u.program.Run(rate, len(rows))
+}
+
+// give binds f at the samples rows of a point, which is computed where it is not known.
+func (s *shard[T]) give(u *unit[T], p at[T], rows []int) error {
+	if p.fz != nil {
+		u.fz = gather(u.fz, p.fz, rows, s.layer.Units)
+		return u.program.Bind(u.expr.fz, u.fz)
+	}
+	f, err := s.prepared(cell, at[T]{id: p.id, x: p.x, masked: p.masked}, rows)
+	if err != nil {
+		return err
+	}
+	u.z = gather(u.z, p.z, rows, s.layer.Units)
+	if err := f.program.Bind(f.expr.z, u.z); err != nil {
+		return err
+	}
+	if err := f.program.Run(engine.State, len(rows)); err != nil {
+		return err
+	}
+	return u.program.Bind(u.expr.fz, f.program.Out(0)[:len(u.z)])
 }
 
 // gather returns the rows of from [_, width], in dst's memory where it is large enough.
@@ -159,29 +224,55 @@ func (s *shard[T]) apply(f function, p at[T], rows []int, in []T) (*unit[T], err
 	if err != nil {
 		return nil, err
 	}
+	return u, s.evaluate(u, rows, in)
+}
+
+// evaluate runs a prepared unit.
+func (s *shard[T]) evaluate(u *unit[T], rows []int, in []T) error {
 	node, rate := u.expr.z, engine.State
 	if u.expr.u != nil {
 		node, rate = u.expr.u, engine.Cotangent
 	}
 	if err := u.program.Bind(node, in); err != nil {
-		return nil, err
+		return err
 	}
-	s.layer.count(f, len(rows))
-	return u, u.program.Run(rate, len(rows))
+	s.layer.count(u.f, len(rows))
+	return u.program.Run(rate, len(rows))
 }
 
-// applyTo is apply with the result, of the same size as in, copied to out.
+// applyTo is apply with the result, of the same size as in, in out.
 func (s *shard[T]) applyTo(f function, p at[T], rows []int, in, out []T) error {
-	u, err := s.apply(f, p, rows, in)
+	u, err := s.prepared(f, p, rows)
 	if err != nil {
 		return err
 	}
+	out = out[:len(in)]
 	if len(u.expr.outs) == 0 { // the function is 0: out does not depend on it
-		clear(out[:len(in)])
+		s.layer.count(f, len(rows))
+		clear(out)
 		return nil
 	}
-	copy(out[:len(in)], u.program.Out(0))
+	if &in[0] != &out[0] && u.program.Into(0, out) {
+		defer u.program.Into(0, nil)
+		return s.evaluate(u, rows, in)
+	}
+	if err := s.evaluate(u, rows, in); err != nil {
+		return err
+	}
+	copy(out, u.program.Out(0))
 	return nil
+}
+
+// activate writes f to fz, which holds the pre-activation, for the samples rows in the states z.
+func (s *shard[T]) activate(p at[T], rows []int, z, fz []T) error {
+	u, err := s.prepared(activated, p, rows)
+	if err != nil {
+		return err
+	}
+	if err := u.program.Bind(u.expr.pre, fz); err != nil {
+		return err
+	}
+	return s.applyTo(activated, p, rows, z, fz)
 }
 
 // part returns the shard's rows of v [batch, width], n of them.
@@ -217,19 +308,20 @@ func (u *unit[T]) addGradients(g Params[T]) {
 	}
 }
 
-// solver returns the solver of that method and stopping rule.
-func (s *shard[T]) solver(with Solver[T]) (*solvers.Solver[T], error) {
-	if v := s.solvers[with]; v != nil {
+// solver returns the solver of that method and stopping rule for samples of dim numbers.
+func (s *shard[T]) solver(with Solver[T], dim int) (*solvers.Solver[T], error) {
+	key := solverKey[T]{with, dim}
+	if v := s.solvers[key]; v != nil {
 		return v, nil
 	}
-	v, err := solvers.New(with.Method, s.capacity, s.layer.Units, with.Settings)
+	v, err := solvers.New(with.Method, s.capacity, dim, with.Settings)
 	if err != nil {
 		return nil, err
 	}
 	if s.solvers == nil {
-		s.solvers, s.solved = make(map[Solver[T]]*solvers.Solver[T]), make(map[Solver[T]]uint64)
+		s.solvers, s.solved = make(map[solverKey[T]]*solvers.Solver[T]), make(map[solverKey[T]]uint64)
 	}
-	s.solvers[with] = v
+	s.solvers[key] = v
 	return v, nil
 }
 
@@ -243,5 +335,6 @@ func (s *shard[T]) bytes() int {
 	for _, v := range s.solvers {
 		n += v.Bytes()
 	}
+	n += s.time.bytes()
 	return n
 }

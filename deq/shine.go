@@ -15,11 +15,13 @@ var ErrNoInverse = errors.New("no inverse of the Jacobian")
 // solves again; after that, or when the solver has none, the error wraps ErrNoInverse.
 func (e *Equilibrium[T]) ApplyHT(u, out []T) error {
 	n := e.layer.Units
+	e.layer.tally.solves.Add(int64(e.Rows))
 	return e.layer.each(e.Rows, func(s *shard[T], rows int) error {
-		if s.solved[e.forward] != e.id {
+		key := solverKey[T]{e.forward, n}
+		if s.solved[key] != e.id {
 			return fmt.Errorf("deq: %w: the forward solver has solved something else since, or nothing", ErrNoInverse)
 		}
-		inverse, ok := s.solvers[e.forward].Stepper().(solvers.Inverse[T])
+		inverse, ok := s.solvers[key].Stepper().(solvers.Inverse[T])
 		if !ok {
 			return fmt.Errorf("deq: %w: %T does not keep one", ErrNoInverse, e.forward.Method)
 		}

@@ -63,7 +63,7 @@ func (p *splitting[T]) resolvent(alpha float64) (*mat.Dense, error) {
 	if r := s.resolvent; r != nil && r.version == s.layer.version && r.alpha == alpha {
 		return r.inverse, nil
 	}
-	point := at[T]{id: s.layer.points.Add(1), x: p.here.x, z: make([]T, p.n*units)}
+	point := at[T]{id: s.layer.points.Add(1), x: p.here.x, z: make([]T, p.n*units), masked: p.here.masked}
 	m := mat.NewDense(units, units, nil)
 	unit, column := make([]T, p.n*units), make([]T, p.n*units)
 	for first := 0; first < units; first += p.n {

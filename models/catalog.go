@@ -11,11 +11,14 @@ var Catalog = catalog.Must("model",
 		Name: "rate",
 		Doc: `rate network, z ← (1−α)z + α·φ(zWᵀ + xUᵀ + b)
 
-State z [batch, units], input x [batch, inputs], linear readout y = z·Woᵀ + bo.
+State z [batch, units], input x [batch, inputs], linear readout y = z·Woᵀ + bo. In the form v the
+state is currents, v ← (1−α)v + α(φ(v)Wᵀ + xUᵀ + b), y = φ(v)·Woᵀ + bo.
 W starts as gain·randn/√units, whose eigenvalues fill the disc of radius gain; with
 gain·max φ′ below 1 the cell is likely to contract and its fixed point to be unique.
 With normalize weight W is g·W/‖W‖ row by row, with spectral it is scaled to a spectral norm
 of at most bound: below 1 the cell contracts whatever is learned, since no φ is steeper than 1.
+With density below 1 connections are missing, with dale units excite or inhibit, and noise adds to
+the drive of the units through time.
 Parameters: W [units, units], U [units, inputs], b [units], Wo [outputs, units], bo [outputs],
 and g [units, 1] with normalize weight.`,
 		Refs: []string{`@article{sompolinsky1988chaos,
@@ -41,6 +44,15 @@ and g [units, 1] with normalize weight.`,
   year      = {2018},
   eprint    = {1802.05957},
   archiveprefix = {arXiv}
+}`, `@article{song2016training,
+  title   = {Training Excitatory-Inhibitory Recurrent Neural Networks for Cognitive Tasks: A Simple and Flexible Framework},
+  author  = {Song, H. Francis and Yang, Guangyu R. and Wang, Xiao-Jing},
+  journal = {PLOS Computational Biology},
+  volume  = {12},
+  number  = {2},
+  pages   = {e1004792},
+  year    = {2016},
+  doi     = {10.1371/journal.pcbi.1004792}
 }`},
 		Value: Rate{},
 	},
@@ -50,7 +62,8 @@ and g [units, 1] with normalize weight.`,
 
 u = σ(zWuᵀ + xUuᵀ + bu), r = σ(zWrᵀ + xUrᵀ + br), n = tanh((r⊙z)Wnᵀ + xUnᵀ + bn).
 State z [batch, units], input x [batch, inputs], linear readout y = z·Woᵀ + bo. The fixed
-points are those of the candidate n; the update gate u is a leak that each unit sets itself.
+points are those of the candidate n; the update gate u is a leak that each unit sets itself. With
+reset after, n = tanh(r⊙(zWnᵀ) + xUnᵀ + bn).
 Rules that need a cell with a single activation cannot train it.
 Parameters: Wu, Wr, Wn [units, units], Uu, Ur, Un [units, inputs], bu, br, bn [units],
 Wo [outputs, units], bo [outputs].`,
@@ -65,6 +78,36 @@ Wo [outputs, units], bo [outputs].`,
   archiveprefix = {arXiv}
 }`},
 		Value: GRU{},
+	},
+	Entry{
+		Name: "lstm",
+		Doc: `long short-term memory, c ← f⊙c + i⊙g, h ← q⊙tanh(c)
+
+Gates i, f, q = σ(hWᵀ + xUᵀ + b) and candidate g = tanh(hWgᵀ + xUgᵀ + bg). State z = [h | c] [batch,
+2·units], input x [batch, inputs], linear readout y = h·Woᵀ + bo. Made for sequences; as an equilibrium
+c = i⊙g/(1−f).
+Parameters: Wi, Wf, Wg, Wq [units, units], Ui, Uf, Ug, Uq [units, inputs], bi, bf, bg, bq [units],
+Wo [outputs, units], bo [outputs].`,
+		Refs: []string{`@article{hochreiter1997long,
+  title   = {Long Short-Term Memory},
+  author  = {Hochreiter, Sepp and Schmidhuber, J{\"u}rgen},
+  journal = {Neural Computation},
+  volume  = {9},
+  number  = {8},
+  pages   = {1735--1780},
+  year    = {1997},
+  doi     = {10.1162/neco.1997.9.8.1735}
+}`, `@article{gers2000learning,
+  title   = {Learning to Forget: Continual Prediction with {LSTM}},
+  author  = {Gers, Felix A. and Schmidhuber, J{\"u}rgen and Cummins, Fred},
+  journal = {Neural Computation},
+  volume  = {12},
+  number  = {10},
+  pages   = {2451--2471},
+  year    = {2000},
+  doi     = {10.1162/089976600300015015}
+}`},
+		Value: LSTM{},
 	},
 	Entry{
 		Name: "mondeq",
@@ -84,4 +127,5 @@ Parameters: A, B [units, units], U [units, inputs], b [units], Wo [outputs, unit
 }`},
 		Value: MonDEQ{},
 	},
+	feedbackEntry(),
 )

@@ -21,6 +21,9 @@ import (
 // the candidate n and N(0, gate_gain²/units) for the gates, input weights from
 // N(0, input_gain²/inputs), Wo with gain 1; biases start at 0, but bu at update_bias.
 //
+// With reset after, the reset gate acts on the product, r⊙(z·Wnᵀ), as in cuDNN: a unit's gates then act
+// on itself alone, so that rules local to synapses teach the reset gate too.
+//
 // Paper: Cho et al. 2014, arXiv:1406.1078, with u for their 1 − z.
 type GRU struct {
 	N          int     `key:"units" default:"128" doc:"number of units n"`
@@ -28,6 +31,7 @@ type GRU struct {
 	GateGain   float64 `default:"0.5" doc:"gain of the gates' initial recurrent weights"`
 	InputGain  float64 `default:"1" doc:"gain of all initial input weights, g·randn/√inputs"`
 	UpdateBias float64 `default:"1" doc:"initial bias of the update gate; large lets the state follow n at once"`
+	Reset      string  `default:"before" doc:"whether the reset gate acts before the product with Wn or after it" choices:"before,after"`
 }
 
 // Validate reports options outside their range.
@@ -38,6 +42,8 @@ func (m GRU) Validate() error {
 		return fmt.Errorf("units: expected a positive number, found %d", m.N)
 	case !(m.Gain > 0), !(m.GateGain > 0), !(m.InputGain > 0):
 		return fmt.Errorf("gain: expected positive numbers, found %g, gate_gain %g and input_gain %g", m.Gain, m.GateGain, m.InputGain)
+	case m.Reset != "before" && m.Reset != "after":
+		return fmt.Errorf("reset: expected before or after, found %q", m.Reset)
 	case m.UpdateBias-m.UpdateBias != 0:
 		return fmt.Errorf("update_bias: expected a finite number, found %g", m.UpdateBias)
 	}
@@ -51,29 +57,22 @@ func (m GRU) Units() int { return options.WithDefaults(m).N }
 // Wo [outputs, n], bo [outputs].
 func (m GRU) Params(inputs, outputs int) []Param {
 	m = options.WithDefaults(m)
-	var params []Param
-	for _, p := range []struct {
-		name       string
-		gain, bias float64
-	}{{"u", m.GateGain, m.UpdateBias}, {"r", m.GateGain, 0}, {"n", m.Gain, 0}} {
-		params = append(params,
-			Param{Name: "W" + p.name, Shape: []int{m.N, m.N}, Role: Recurrent, Init: Normal{Gain: p.gain}},
-			Param{Name: "U" + p.name, Shape: []int{m.N, inputs}, Role: Input, Init: Normal{Gain: m.InputGain}},
-			Param{Name: "b" + p.name, Shape: []int{m.N}, Role: Bias, Init: Constant{Value: p.bias}})
-	}
-	return append(params,
-		Param{Name: "Wo", Shape: []int{outputs, m.N}, Role: Readout, Init: Normal{Gain: 1}},
-		Param{Name: "bo", Shape: []int{outputs}, Role: Readout, Init: Zeros{}})
+	return gated(m.N, inputs, outputs, m.InputGain, []gate{{"u", m.GateGain, m.UpdateBias}, {"r", m.GateGain, 0}, {"n", m.Gain, 0}})
 }
 
 // Cell implements Model.
 func (m GRU) Cell(s *Scope, z, x *gorgonia.Node) *gorgonia.Node {
-	unit := func(name, activation string, pre *gorgonia.Node) *gorgonia.Node {
-		drive := s.Bias("b"+name, s.Linear("U"+name, x))
-		return s.Activate(activation, s.Add(s.Linear("W"+name, pre), drive))
+	unit := func(name, activation string, recurrent *gorgonia.Node) *gorgonia.Node {
+		return s.Activate(activation, s.Add(recurrent, s.Bias("b"+name, s.Linear("U"+name, x))))
 	}
-	u, r := unit("u", "sigmoid", z), unit("r", "sigmoid", z)
-	n := unit("n", "tanh", s.Mul(r, z))
+	u, r := unit("u", "sigmoid", s.Linear("Wu", z)), unit("r", "sigmoid", s.Linear("Wr", z))
+	var recurrent *gorgonia.Node
+	if options.WithDefaults(m).Reset == "after" {
+		recurrent = s.Mul(r, s.Linear("Wn", z))
+	} else {
+		recurrent = s.Linear("Wn", s.Mul(r, z))
+	}
+	n := unit("n", "tanh", recurrent)
 	return s.Add(z, s.Mul(u, s.Sub(n, z)))
 }
 

@@ -30,6 +30,21 @@ type Model interface {
 	Readout(s *Scope, z *gorgonia.Node) *gorgonia.Node
 }
 
+// Slotted is a Model whose units have several variables each: its state is [slot 0 | slot 1 | …],
+// each slot with one variable of every unit.
+type Slotted interface {
+	Model
+	Slots() int
+}
+
+// Slots is the number of variables of each unit.
+func Slots(m Model) int {
+	if s, ok := m.(Slotted); ok {
+		return s.Slots()
+	}
+	return 1
+}
+
 // Role says what a parameter does, so that a setting can choose what is trained.
 type Role uint8
 
@@ -79,6 +94,13 @@ func (p Param) Len() int {
 // network.
 type Init interface {
 	Draw(r *rand.Rand, shape []int, dst []float64)
+}
+
+// Shared is an initial value that parameters draw from one stream of random numbers, rather than each
+// from its own: they then see the same draws.
+type Shared interface {
+	Init
+	Stream() string // its name
 }
 
 // Zeros is the initial value 0.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"attractor/deq"
 	"attractor/internal/rng"
 	"attractor/models"
 	"attractor/models/modeltest"
@@ -30,12 +31,18 @@ func TestRateOptions(t *testing.T) {
 	}
 	for _, m := range []models.Rate{
 		{Normalize: "weight"}, {Normalize: "spectral"}, // within the bound, or so
+		{Form: "v", Gain: 1.2}, {Form: "v", Leak: 0.3, Activation: "softplus", Normalize: "weight"}, {Form: "v", Activation: "linear", Leak: 0.5},
+		{Density: 0.4}, {Dale: 0.7}, {Dale: 0.6, Density: 0.5, Form: "v", Leak: 0.2}, {Dale: 0.5, Normalize: "spectral", Gain: 2, Bound: 0.9},
+		{Noise: 0.3, Leak: 0.5}, {Noise: 0.3, Form: "v"},
 		{Normalize: "spectral", Gain: 2, Bound: 0.7}, {Normalize: "spectral", Gain: 0.2, Activation: "softplus", Leak: 0.5},
 	} {
 		m.N = 7
 		modeltest.Test(t, m)
 	}
-	for _, bad := range []models.Rate{{Normalize: "wieght"}, {Dropout: 1}, {Dropout: -0.1}, {Bound: -1}, {N: -1}, {Activation: "tan"}, {Gain: -1}, {InputGain: -2}, {Leak: 1.5}, {Leak: math.NaN()}} {
+	for _, bad := range []models.Rate{
+		{Form: "x"}, {Dale: -0.1}, {Dale: 1}, {N: 4, Dale: 0.1}, {N: 4, Dale: 0.9}, {Dale: 0.8, Normalize: "weight"},
+		{Density: -0.1}, {Density: 1.1}, {Density: math.NaN()}, {Noise: -1}, {Noise: math.Inf(1)},
+		{Normalize: "wieght"}, {Dropout: 1}, {Dropout: -0.1}, {Bound: -1}, {N: -1}, {Activation: "tan"}, {Gain: -1}, {InputGain: -2}, {Leak: 1.5}, {Leak: math.NaN()}} {
 		if bad.Validate() == nil {
 			t.Errorf("%+v is accepted", bad)
 		}
@@ -44,9 +51,91 @@ func TestRateOptions(t *testing.T) {
 
 func TestGRUOptions(t *testing.T) {
 	modeltest.Test(t, models.GRU{N: 7, Gain: 2, GateGain: 1, UpdateBias: -1})
-	for _, bad := range []models.GRU{{N: -1}, {Gain: -1}, {GateGain: math.NaN()}, {InputGain: -2}, {UpdateBias: math.Inf(1)}} {
+	modeltest.Test(t, models.GRU{N: 7, Gain: 2, GateGain: 1, Reset: "after"})
+	for _, bad := range []models.GRU{{Reset: "never"}, {N: -1}, {Gain: -1}, {GateGain: math.NaN()}, {InputGain: -2}, {UpdateBias: math.Inf(1)}} {
 		if bad.Validate() == nil {
 			t.Errorf("%+v is accepted", bad)
+		}
+	}
+}
+
+func TestFeedbackOptions(t *testing.T) {
+	for _, m := range []models.Feedback{
+		{}, {State: "rate"}, {Leak: 0.1, Rho: 0.5, Orthogonal: true}, {State: "rate", Leak: 0.3, Extra: 2}, {Activation: "softplus", Extra: 1, Rho: 1},
+	} {
+		m.N = 25
+		modeltest.Test(t, m)
+	}
+	for _, bad := range []models.Feedback{{N: -1}, {State: "rates"}, {Activation: "tan"}, {Gain: -1}, {SigmaM: math.NaN()}, {SigmaI: -1}, {ReadoutGain: -1}, {Rho: 1.1}, {Rho: math.NaN()}, {Extra: -1}, {Leak: 2}} {
+		if bad.Validate() == nil {
+			t.Errorf("%+v is accepted", bad)
+		}
+	}
+}
+
+// The vectors have the stated variances and correlations, exactly where they are orthogonal, and a loop and an
+// input share ξ where they have the same number.
+func TestFeedbackVectors(t *testing.T) {
+	const inputs, outputs = 3, 2
+	for _, c := range []struct {
+		m         models.Feedback
+		tolerance float64
+	}{
+		{models.Feedback{N: 20000, SigmaM: 1.5, SigmaI: 0.4, Rho: 0.6}, 0.03},
+		{models.Feedback{N: 60, SigmaM: 1.5, SigmaI: 0.4, Rho: 0.6, Orthogonal: true}, 1e-12},
+	} {
+		params := deq.NewParams[float64](onlyVectors{c.m}, inputs, outputs, 1)
+		m, u := params[0].Data, params[1].Data
+		overlap := func(a []float64, i, width int, b []float64, k, other int) float64 {
+			sum := 0.0
+			for r := range c.m.N {
+				sum += a[r*width+i] * b[r*other+k]
+			}
+			return sum / float64(c.m.N)
+		}
+		for i := range outputs {
+			for k := range inputs {
+				want := 0.0
+				if i == k {
+					want = 0.6 * 0.6 * 1.5 * 0.4 / math.Sqrt(inputs)
+				}
+				if got := overlap(m, i, outputs, u, k, inputs); math.Abs(got-want) > c.tolerance {
+					t.Errorf("loop %d and input %d have the covariance %g, want %g", i, k, got, want)
+				}
+			}
+			if got := overlap(m, i, outputs, m, i, outputs); math.Abs(got-1.5*1.5) > 2*c.tolerance {
+				t.Errorf("loop %d has the variance %g", i, got)
+			}
+		}
+		if got := overlap(u, 0, inputs, u, 0, inputs); math.Abs(got-0.4*0.4/inputs) > c.tolerance {
+			t.Errorf("an input has the variance %g", got)
+		}
+	}
+}
+
+// onlyVectors is a feedback network without its large matrix.
+type onlyVectors struct{ models.Feedback }
+
+func (m onlyVectors) Params(inputs, outputs int) []models.Param {
+	return m.Feedback.Params(inputs, outputs)[1:3]
+}
+
+// Of the readout the loop is no synapse: its path to the state is dense. The activation of the state is no
+// unit, that of the rates is.
+func TestFeedbackSynapses(t *testing.T) {
+	for state, units := range map[string]int{"current": 0, "rate": 1} {
+		m := models.Feedback{N: 3, State: state}
+		s := models.NewScope(tensor.Float64, m.Params(2, 1))
+		m.Cell(s, s.Variable("x", 4, 3), s.Variable("in", 4, 2))
+		if err := s.Err(); err != nil {
+			t.Fatal(err)
+		}
+		on := map[string]bool{}
+		for _, syn := range s.Synapses() {
+			on[syn.Param] = true
+		}
+		if !maps.Equal(on, map[string]bool{"W": true, "M": true, "U": true}) || len(s.Units()) != units {
+			t.Errorf("%s: synapses %v, %d units", state, on, len(s.Units()))
 		}
 	}
 }

@@ -2,6 +2,7 @@ package models
 
 import (
 	"fmt"
+	"math"
 	"sync"
 
 	"attractor/internal/ops"
@@ -26,6 +27,34 @@ func (s *Scope) Concat(a ...*gorgonia.Node) *gorgonia.Node {
 // Sum returns the sum of every row, [rows, 1].
 func (s *Scope) Sum(a *gorgonia.Node) *gorgonia.Node {
 	return s.apply(ops.Op{Kind: ops.Sum, Axis: 1}, a)
+}
+
+// Diagonal returns the diagonal of a square matrix, [1, n].
+func (s *Scope) Diagonal(a *gorgonia.Node) *gorgonia.Node {
+	if !s.ready(a) {
+		return nil
+	}
+	n := a.Shape()[0]
+	if a.Shape()[1] != n {
+		return s.fail(fmt.Errorf("diagonal of a matrix of shape %v: expected a square one", a.Shape()))
+	}
+	return s.apply(ops.Op{Kind: ops.Sum, Axis: 0}, s.Mul(a, s.identity(n)))
+}
+
+// identity returns the identity matrix [n, n], a constant.
+func (s *Scope) identity(n int) *gorgonia.Node {
+	name := fmt.Sprintf("identity%d", n)
+	if known := s.nodes[name]; known != nil {
+		return known
+	}
+	node := s.input(name, n, n)
+	if s.err != nil {
+		return nil
+	}
+	if err := gorgonia.Let(node, tensor.I(s.dtype, n, n, 0)); err != nil {
+		return s.fail(fmt.Errorf("identity: %w", err))
+	}
+	return node
 }
 
 // Mean returns the mean of every row, [rows, 1].
@@ -114,6 +143,23 @@ func (s *Scope) Dropout(name string, p float64, a *gorgonia.Node) *gorgonia.Node
 	}
 	s.masks = append(s.masks, Mask{Name: name, P: p, Node: m})
 	return s.Mul(a, m)
+}
+
+// Noise returns a + n with noise n of the given name and standard deviation, drawn anew at every step
+// through time, and 0 at an equilibrium. With a deviation of 0 it is a.
+func (s *Scope) Noise(name string, sd float64, a *gorgonia.Node) *gorgonia.Node {
+	if !s.ready(a) || sd == 0 {
+		return a
+	}
+	if !(sd > 0) || math.IsInf(sd, 1) {
+		return s.fail(fmt.Errorf("noise %q: the standard deviation is %g, expected a positive number", name, sd))
+	}
+	n := s.Variable(name, a.Shape()[0], a.Shape()[1])
+	sum := s.Add(a, n)
+	if s.err == nil {
+		s.noises = append(s.noises, Noise{Name: name, SD: sd, Node: n, Sum: sum})
+	}
+	return sum
 }
 
 // Exp returns eᵃ.

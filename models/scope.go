@@ -25,8 +25,10 @@ type Scope struct {
 	nodes    map[string]*gorgonia.Node
 	consts   int
 	synapses []Synapse
+	biases   []Synapse
 	units    []Unit
 	masks    []Mask
+	noises   []Noise
 	leak     float64
 	err      error
 }
@@ -34,7 +36,8 @@ type Scope struct {
 // Synapse is a product pre·Wᵀ of a cell.
 type Synapse struct {
 	Param   string         // the weights W [post units, pre units], or what they are made of
-	Pre     *gorgonia.Node // presynaptic activity [batch, pre units]
+	Weights *gorgonia.Node // W, or of a bias [1, post units]
+	Pre     *gorgonia.Node // presynaptic activity [batch, pre units]; nil for that of a bias, which is 1
 	Product *gorgonia.Node // pre·Wᵀ [batch, post units]
 }
 
@@ -50,6 +53,14 @@ type Mask struct {
 	Name string
 	P    float64
 	Node *gorgonia.Node // [batch, columns]
+}
+
+// Noise is an input that is added at every step through time, drawn from N(0, SD²); 0 at an equilibrium.
+type Noise struct {
+	Name string
+	SD   float64
+	Node *gorgonia.Node // [batch, columns]
+	Sum  *gorgonia.Node // of what it is added to, with it
 }
 
 // NewScope starts a graph for a model with the given parameters, of the number type
@@ -83,11 +94,17 @@ func (s *Scope) Graph() *gorgonia.ExprGraph { return s.graph }
 // Synapses lists the products with parameters built so far.
 func (s *Scope) Synapses() []Synapse { return slices.Clone(s.synapses) }
 
+// Biases lists the biases built so far, as synapses of a presynaptic activity of 1.
+func (s *Scope) Biases() []Synapse { return slices.Clone(s.biases) }
+
 // Units lists the activations built so far.
 func (s *Scope) Units() []Unit { return slices.Clone(s.units) }
 
 // Masks lists the masks of Dropout built so far.
 func (s *Scope) Masks() []Mask { return slices.Clone(s.masks) }
+
+// Noises lists the noise of Noise built so far.
+func (s *Scope) Noises() []Noise { return slices.Clone(s.noises) }
 
 // LeakRate is the α of Leak, 1 without one.
 func (s *Scope) LeakRate() float64 { return s.leak }
@@ -162,7 +179,7 @@ func (s *Scope) LinearWith(param string, weights, pre *gorgonia.Node) *gorgonia.
 	if s.err != nil {
 		return nil
 	}
-	s.synapses = append(s.synapses, Synapse{Param: param, Pre: pre, Product: product})
+	s.synapses = append(s.synapses, Synapse{Param: param, Weights: weights, Pre: pre, Product: product})
 	return product
 }
 
@@ -175,7 +192,11 @@ func (s *Scope) Bias(param string, a *gorgonia.Node) *gorgonia.Node {
 	if b.Shape()[0] != 1 || b.Shape()[1] != a.Shape()[1] {
 		return s.fail(fmt.Errorf("bias %q of shape %v on %d columns", param, b.Shape(), a.Shape()[1]))
 	}
-	return s.Add(a, s.Broadcast(b, a))
+	every := s.Broadcast(b, a)
+	if s.err == nil {
+		s.biases = append(s.biases, Synapse{Param: param, Weights: b, Product: every})
+	}
+	return s.Add(a, every)
 }
 
 // MatMul returns op(a)·op(b), with a or b transposed where asked.
@@ -269,28 +290,32 @@ var Activations = []string{"tanh", "relu", "sigmoid", "softplus", "linear"}
 
 // Activate returns φ(pre) for φ one of Activations, and records the units.
 func (s *Scope) Activate(activation string, pre *gorgonia.Node) *gorgonia.Node {
-	if !s.ready(pre) {
-		return nil
-	}
-	var post *gorgonia.Node
-	switch activation {
-	case "tanh":
-		post = s.Tanh(pre)
-	case "relu":
-		post = s.Relu(pre)
-	case "sigmoid":
-		post = s.Sigmoid(pre)
-	case "softplus":
-		post = s.Softplus(pre)
-	case "linear":
-		post = pre
-	default:
-		return s.fail(fmt.Errorf("activation %q: expected one of %v", activation, Activations))
-	}
+	post := s.Phi(activation, pre)
 	if s.err == nil {
 		s.units = append(s.units, Unit{Activation: activation, Pre: pre, Post: post})
 	}
 	return post
+}
+
+// Phi returns φ(a) for φ one of Activations, and records no units: for a function of the state itself,
+// of which the next one is no elementwise function.
+func (s *Scope) Phi(activation string, a *gorgonia.Node) *gorgonia.Node {
+	if !s.ready(a) {
+		return nil
+	}
+	switch activation {
+	case "tanh":
+		return s.Tanh(a)
+	case "relu":
+		return s.Relu(a)
+	case "sigmoid":
+		return s.Sigmoid(a)
+	case "softplus":
+		return s.Softplus(a)
+	case "linear":
+		return a
+	}
+	return s.fail(fmt.Errorf("activation %q: expected one of %v", activation, Activations))
 }
 
 // products are Gorgonia's ops for A·B, Aᵀ·B and A·Bᵀ. Its API offers only the first; the

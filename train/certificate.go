@@ -16,10 +16,10 @@ import (
 
 // Certificate says how far the gradient of a step can be relied on. The residuals and, where the
 // rule reads out an equilibrium, the numeric slope are computed in float64 with everything
-// solved to 1e-11, whatever the precision and the tolerances of the run; where it runs a relaxation of
-// its own the numeric slope is that of the relaxation, in the run's precision.
+// solved to 1e-11, whatever the precision and the tolerances of the run; where it runs a trajectory
+// the numeric slope is that of the trajectory, in the run's precision.
 type Certificate struct {
-	Forward Number `json:"forward_residual"` // ‖f(z) − z‖/‖f(z)‖ at the state that was read out, largest of the batch
+	Forward Number `json:"forward_residual"` // ‖f(z) − z‖/‖f(z)‖ at the state that was read out, largest of the batch; null for trials
 	Adjoint Number `json:"adjoint_residual"` // ‖ℓ + Jᵀu − u‖/‖ℓ‖, largest of the batch; null where the rule has no u
 	Slope   Number `json:"slope"`            // gᵀd: the rule's gradient along a random unit direction d of all that learns
 	Numeric Number `json:"numeric_slope"`    // the same by finite differences of the loss; null where a solve failed
@@ -40,11 +40,15 @@ func (t *Trainer[T]) certify(ctx context.Context, s *Step[T]) error {
 	}
 	twin.Updated()
 	deq.CopyMasks(twin, t.Layer)
-	next, err := twin.Relax(ctx, x, z, 1)
-	if err != nil {
-		return t.stepError(err)
+	var err error
+	c := &Certificate{Forward: Number(math.NaN()), Adjoint: Number(math.NaN()), Numeric: Number(math.NaN())}
+	if s.Batch.Steps == 0 {
+		next, err := twin.Relax(ctx, x, z, 1)
+		if err != nil {
+			return t.stepError(err)
+		}
+		c.Forward = Number(change(z, next.Last(), twin.Units))
 	}
-	c := &Certificate{Forward: Number(change(z, next.Last(), twin.Units)), Adjoint: Number(math.NaN()), Numeric: Number(math.NaN())}
 	if s.adjoint != nil {
 		if c.Adjoint, err = adjointResidual(twin, x, z, widen(s.Output.DZ), widen(s.adjoint)); err != nil {
 			return t.stepError(err)
@@ -149,24 +153,23 @@ func (t *Trainer[T]) exactSlope(ctx context.Context, s *Step[T], direction [][]f
 	})
 }
 
-// ownSlope differentiates the loss at the end of the rule's own relaxation, on the layer that
-// is trained. In float32 the steps are longer.
+// ownSlope differentiates the loss of the rule's own trajectory, on the layer that is trained. In float32 the steps are longer.
 func (t *Trainer[T]) ownSlope(ctx context.Context, s *Step[T], direction [][]float64) (float64, error) {
 	stretch := 1.0
 	if _, is32 := any(T(0)).(float32); is32 {
 		stretch = 100
 	}
 	return slope(t.Layer, t.trained, direction, stretch, func() (float64, error) {
-		tr, err := rules.Relax(ctx, t.rule.(rules.TemporalRule[T]), t.Layer, s.Batch.X)
+		tr, err := rules.Run(ctx, t.rule.(rules.TemporalRule[T]), t.Layer, t.sequence(s.Batch))
 		if err != nil {
 			return 0, err
 		}
-		o, err := t.Layer.Evaluate(tr.Last(), s.Loss, nil)
-		if err != nil {
-			return 0, err
+		outputs, err := t.readOut(ctx, tr, s.Batch, nil)
+		if err != nil || s.Batch.Steps > 0 {
+			return outputs.Loss(), err
 		}
 		more, err := s.added.at(t.Layer, s.Batch.X, tr.Last(), s.Loss)
-		return o.Mean() + more, err
+		return outputs.Loss() + more, err
 	})
 }
 

@@ -5,10 +5,13 @@ package train
 import (
 	"fmt"
 	"io"
+	"math"
+	"strconv"
 
 	"attractor/deq"
 	"attractor/internal/catalog"
 	"attractor/internal/config"
+	"attractor/internal/options"
 	"attractor/models"
 	"attractor/solvers"
 	"attractor/train/losses"
@@ -75,6 +78,8 @@ type Settings struct {
 	Stability      string  `default:"off" doc:"what to do about the spectral radius of the Jacobian: record it, warn when it passes stability_bound, or then shrink the recurrent weights by bound/radius, which brings it back to first order" choices:"off,record,warn,shrink"`
 	StabilityBound float64 `default:"0.99" doc:"largest spectral radius, for stability warn and shrink"`
 	StabilityEvery int     `default:"10" doc:"steps between two looks at the spectral radius, of 60 products with the Jacobian each"`
+
+	StabilitySpectrum string `default:"none" doc:"eigenvalues of the Jacobian that a look records, of the sample of the batch with the largest radius: none, a number of those largest in modulus, or all (up to 1024 units)"`
 }
 
 // Validate reports settings outside their range.
@@ -95,7 +100,27 @@ func (s Settings) Validate() error {
 	case s.StabilityEvery < 0:
 		return fmt.Errorf("stability_every: expected at least 1, found %d", s.StabilityEvery)
 	}
+	if k, err := s.eigenvalues(); err != nil {
+		return err
+	} else if k > 0 && options.WithDefaults(s).Stability == "off" {
+		return fmt.Errorf("stability_spectrum: %s eigenvalues with stability off, which never looks: choose stability record, warn or shrink", s.StabilitySpectrum)
+	}
 	return nil
+}
+
+// eigenvalues is the number that StabilitySpectrum means, math.MaxInt for all.
+func (s Settings) eigenvalues() (int, error) {
+	switch s.StabilitySpectrum {
+	case "", "none":
+		return 0, nil
+	case "all":
+		return math.MaxInt, nil
+	}
+	k, err := strconv.Atoi(s.StabilitySpectrum)
+	if err != nil || k < 0 {
+		return 0, fmt.Errorf("stability_spectrum: expected none, all or a number, found %q", s.StabilitySpectrum)
+	}
+	return k, nil
 }
 
 // sections describes the configuration file.
@@ -154,10 +179,18 @@ func first[T any](dst *config.Chosen[T], c *catalog.Catalog[T], name string) {
 }
 
 // Read reads a configuration: defaults, then the file (source names it in messages; data may be
-// empty), then every --set. Its errors name the place and what was expected there.
+// empty), then every --set. Its errors name the place and what was expected there. Of a task that is
+// tasks.Sequential the default rule is bptt.
 func Read[T deq.Float](p Parts[T], source string, data []byte, sets []string) (Config[T], error) {
 	c := Default(p)
 	err := config.Read(source, data, sets, c.sections(p)...)
+	timed := Default(p)
+	first(&timed.Rule, p.Rules, "bptt")
+	if config.Read(source, data, sets, timed.sections(p)...) == nil {
+		if _, ok := timed.Task.Value.(tasks.Sequential); ok {
+			return timed, nil
+		}
+	}
 	return c, err
 }
 

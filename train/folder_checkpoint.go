@@ -94,10 +94,11 @@ func (e *ConfigurationError) Error() string {
 	return b.String()
 }
 
-// The checkpoint holds tensors "params/NAME", "optim/SLOT/NAME" and "warm/NAME"; counters and running
-// sums are texts, floats in hexadecimal, so that not a bit is lost.
+// The checkpoint holds tensors "params/NAME", "rule/NAME" (of the rule's own), "optim/SLOT/NAME" and
+// "warm/NAME"; counters and running sums are texts, floats in hexadecimal, so that not a bit is lost.
 const (
 	paramPrefix = "params/"
+	rulePrefix  = "rule/"
 	slotPrefix  = "optim/"
 	warmPrefix  = "warm/"
 )
@@ -123,7 +124,7 @@ func (p *progress) counters(metrics, optimizer *int64, peak *int) []counter {
 		{name: "wall_ns", integer: (*int64)(&p.Wall)},
 		{name: "epoch/samples", whole: &p.Epoch.Samples},
 		{name: "epoch/loss", float: &p.Epoch.Loss},
-		{name: "epoch/correct", whole: &p.Epoch.Correct},
+		{name: "epoch/correct", float: &p.Epoch.Correct},
 		{name: "optimizer_steps", integer: optimizer},
 		{name: "metrics_bytes", integer: metrics},
 		{name: "peak_bytes", whole: peak},
@@ -152,14 +153,26 @@ func (c counter) parse(s string) (err error) {
 	return err
 }
 
+// parameters are those of the network and of the rule's own, by their names in the checkpoint.
+func (r *Run[T]) parameters() map[string]deq.Tensor[T] {
+	all := map[string]deq.Tensor[T]{}
+	for _, p := range r.Layer.Params {
+		all[paramPrefix+p.Name] = p
+	}
+	for _, p := range r.Own.Params {
+		all[rulePrefix+p.Name] = p
+	}
+	return all
+}
+
 // save writes the checkpoint, after the metrics that it refers to are on the disk.
 func (r *Run[T]) save() error {
 	if err := r.metrics.Sync(); err != nil && !errors.Is(err, errors.ErrUnsupported) {
 		return fmt.Errorf("train: %w", err)
 	}
 	f := checkpoint.File{Tensors: map[string]checkpoint.Tensor{}, Meta: map[string]string{}}
-	for _, p := range r.Layer.Params {
-		f.Tensors[paramPrefix+p.Name] = checkpoint.Of(p.Data, p.Shape...)
+	for name, p := range r.parameters() {
+		f.Tensors[name] = checkpoint.Of(p.Data, p.Shape...)
 	}
 	for name, data := range r.state.Slots() {
 		f.Tensors[slotPrefix+name] = checkpoint.Of(data)
@@ -193,6 +206,12 @@ func (r *Run[T]) load(path string) (metrics int64, err error) {
 			saved[path] = v
 		}
 	}
+	for _, o := range r.Config.Options() {
+		// An option that is newer than the checkpoint was not there to be set.
+		if _, known := saved[o.Path]; !known && o.Key != "" && o.Value == o.Default && o.Path != "train.workers" {
+			saved[o.Path] = o.Value
+		}
+	}
 	if d := differences(saved, r.Config.identity()); len(d) > 0 {
 		return 0, &ConfigurationError{Source: path, Differences: d}
 	}
@@ -211,9 +230,9 @@ func (r *Run[T]) load(path string) (metrics int64, err error) {
 	if at.Step < 0 || at.Step > r.Steps() || at.Scored < 0 || at.Scored > at.Step/r.batches.Len() || metrics < 0 {
 		return 0, fmt.Errorf("train: %s: expected a step from 0 to %d, found step %d after %d epochs", path, r.Steps(), at.Step, at.Scored)
 	}
-	values := make([][]T, len(r.Layer.Params))
-	for i, p := range r.Layer.Params {
-		if values[i], err = checkpoint.As[T](f, paramPrefix+p.Name, p.Shape...); err != nil {
+	parameters, values := r.parameters(), map[string][]T{}
+	for name, p := range parameters {
+		if values[name], err = checkpoint.As[T](f, name, p.Shape...); err != nil {
 			return 0, fmt.Errorf("train: %w", err)
 		}
 	}
@@ -236,8 +255,8 @@ func (r *Run[T]) load(path string) (metrics int64, err error) {
 	if err := r.state.Restore(steps, slots); err != nil {
 		return 0, fmt.Errorf("train: %s: %w", path, err)
 	}
-	for i, v := range values {
-		copy(r.Layer.Params[i].Data, v)
+	for name, v := range values {
+		copy(parameters[name].Data, v)
 	}
 	r.Layer.Updated()
 	r.warm.restore(starts)

@@ -93,10 +93,19 @@ var resumed = []struct {
 	{"eqprop/adam, recurrent", []string{"rule=eqprop", "train.trained=recurrent", "train.schedule=linear"}},
 	{"skipped steps", []string{"train.non_finite=halve", "optimizer={name: sgd, lr: 1e39}", "model.activation=linear", "train.unconverged=continue"}},
 	{"shrunk", []string{"model.gain=1.6", "train.stability=shrink", "train.stability_bound=0.8", "train.stability_every=2"}},
+	{"spectrum", []string{"model={units: 70, dropout: 0.2}", "train.stability=record", "train.stability_every=3", "train.stability_spectrum=2"}},
 	{"warm, certified", []string{"train.warm_start=both", "train.batch=24", "train.certificate=3"}},
 	{"regularised", []string{"regularizer={jacobian: 0.5, probes: 2, probability: 0.5, stop_epoch: 2, correction: 3}"}},
 	{"shine, warm", []string{"rule=shine", "solver=broyden", "train.warm_start=forward"}},
 	{"reversible", []string{"rule=reversible", "regularizer.jacobian=0.1"}},
+	{"feedback-alignment", []string{"rule={name: feedback-alignment, recurrent: random}", "optimizer={name: sgd, momentum: 0.9}"}},
+	{"kolen-pollack", []string{"rule=kolen-pollack", "train.clip=0.5"}},
+	{"node-perturbation", []string{"rule={name: node-perturbation, draws: 2}"}},
+	{"weight-perturbation", []string{"rule=weight-perturbation"}},
+	{"least-control-learned", []string{"rule=least-control-learned", "train.batch=24"}},
+	{"trials", []string{"task={name: cxt, trials: 64, test_trials: 20}", "train.certificate=5"}},
+	{"trials, noisy", []string{"task={name: cxt, trials: 64, test_trials: 20}", "model={noise: 0.2, dale: 0.5, density: 0.8, form: v}"}},
+	{"trials, truncated", []string{"task={name: adding, trials: 40, test_trials: 10, steps: 12}", "model={name: gru, units: 5}", "rule={name: tbptt, window: 4, stride: 2}"}},
 	{"dropout", []string{"model={dropout: 0.3, normalize: spectral}", "train.certificate=5"}},
 	{"regression", []string{"task={name: linear, train: 64, test: 32}", "rule=implicit", "train.holdout=true", "train.batch=13"}},
 }
@@ -367,6 +376,30 @@ func TestOpenRefuses(t *testing.T) {
 				t.Errorf("the folder was changed (-before +after):\n%s", d)
 			}
 		})
+	}
+}
+
+// An option that the checkpoint does not know is as by default, or the run another one.
+func TestOptionsNewerThanTheCheckpoint(t *testing.T) {
+	for option, want := range map[string]string{"model.leak": "", "model.units": "model.units: nothing there, 6 here"} {
+		dir, c := ended(t)
+		remove(ResultFile)(t, dir)
+		path := filepath.Join(dir, CheckpointFile)
+		f, err := checkpoint.Load(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		delete(f.Meta, "config/"+option)
+		if err := checkpoint.Save(path, *f); err != nil {
+			t.Fatal(err)
+		}
+		run, err := OpenRun(dir, c, Ours[float32]())
+		if want == "" != (err == nil) || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("without %s: %v, want %q", option, err, want)
+		}
+		if err == nil {
+			run.Close()
+		}
 	}
 }
 

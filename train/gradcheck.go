@@ -59,7 +59,7 @@ func GradCheck(ctx context.Context, c Config[float64], p Parts[float64]) (*GradR
 	}
 	t.Layer.Updated()
 	batch := t.batches.At(0, 0)
-	step, err := t.gradients(ctx, batch)
+	step, err := t.gradients(ctx, batch, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -104,16 +104,12 @@ func (t *Trainer[T]) compareGradient(ctx context.Context, batch *tasks.Batch[T],
 
 // lossOf is the mean loss of a batch, solved as the rule has it solved.
 func (t *Trainer[T]) lossOf(ctx context.Context, batch *tasks.Batch[T]) (float64, error) {
-	z, report, err := t.settle(ctx, batch)
+	outputs, report, err := t.answer(ctx, batch, t.sequence(batch))
 	if err != nil {
 		return 0, err
 	}
 	if report != nil && report.Err() != nil {
 		return 0, report.Err()
 	}
-	o, err := t.Layer.Evaluate(z, t.objective(batch), nil)
-	if err != nil {
-		return 0, err
-	}
-	return o.Mean(), nil
+	return outputs.Loss(), nil
 }

@@ -1,6 +1,7 @@
 package train
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"slices"
@@ -14,9 +15,9 @@ import (
 const growthSteps = 60
 
 // measureStability puts the spectral radius of the cell's Jacobian into the record of a step,
-// the largest of the batch, where the settings want it. It depends on the step alone, so
+// the largest of the batch, where the settings want it, and the eigenvalues of that sample. It depends on the step alone, so
 // that a continued run does the same. Its products are not counted as evaluations.
-func (t *Trainer[T]) measureStability(s *Step[T]) error {
+func (t *Trainer[T]) measureStability(ctx context.Context, s *Step[T]) error {
 	if t.settings.Stability == "off" || t.Step%t.settings.StabilityEvery != 0 {
 		return nil
 	}
@@ -33,6 +34,15 @@ func (t *Trainer[T]) measureStability(s *Step[T]) error {
 	}
 	radius := Number(slices.Max(radii))
 	s.Record.Radius = &radius
+	if worst := slices.Index(radii, float64(radius)); t.eigenvalues > 0 && worst >= 0 { // it is not where a radius is NaN
+		values, err := stability.Eigenvalues(ctx, e, worst, t.eigenvalues)
+		if err != nil {
+			return t.stepError(err)
+		}
+		for _, v := range values {
+			s.Record.Spectrum = append(s.Record.Spectrum, Complex(v))
+		}
+	}
 	if t.settings.Stability != "record" && !(float64(radius) <= t.settings.StabilityBound) {
 		s.Record.Unstable = fmt.Sprintf("step %d: the spectral radius of the Jacobian is %.4g, above stability_bound %g",
 			t.Step+1, float64(radius), t.settings.StabilityBound)

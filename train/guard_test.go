@@ -2,7 +2,9 @@ package train
 
 import (
 	"bytes"
+	"encoding/json"
 	"math"
+	"math/cmplx"
 	"strings"
 	"testing"
 
@@ -81,6 +83,42 @@ func guard[T deq.Float](t *testing.T) {
 	}
 }
 
+// The eigenvalues recorded are those of the sample with the largest radius, in full or the first
+// ones of them; looking at them changes no number of the training.
+func TestStabilitySpectrum(t *testing.T) {
+	for _, rule := range []string{"rule=implicit", "rule=bptt"} {
+		sets := []string{rule, "train.epochs=1", "model.units=70", "model.dropout=0.3", "train.stability=record", "train.stability_every=1"}
+		plain, w := trained[float64](t, sets...)
+		all, same := trained[float64](t, append(sets, "train.stability_spectrum=all")...)
+		some, same2 := trained[float64](t, append(sets, "train.stability_spectrum=3")...)
+		if d := cmp.Diff(w, same) + cmp.Diff(w, same2); d != "" {
+			t.Errorf("%s: looking at the spectrum changed the training:\n%s", rule, d)
+		}
+		for i := range plain {
+			if plain[i].Spectrum != nil || len(all[i].Spectrum) != 70 || len(some[i].Spectrum) < 3 || len(some[i].Spectrum) > 4 {
+				t.Fatalf("%s: step %d: %d, %d and %d eigenvalues, expected 0, 70 and 3 or 4", rule, i+1, len(plain[i].Spectrum), len(all[i].Spectrum), len(some[i].Spectrum))
+			}
+			for k, v := range some[i].Spectrum {
+				if d := cmplx.Abs(complex128(v - all[i].Spectrum[k])); d > 1e-8 {
+					t.Errorf("%s: step %d: eigenvalue %d is %v of some, %v of all", rule, i+1, k, v, all[i].Spectrum[k])
+				}
+			}
+			// The radius is an estimate to about a hundredth.
+			if r := cmplx.Abs(complex128(all[i].Spectrum[0])); math.Abs(r-float64(*all[i].Radius)) > 0.03 {
+				t.Errorf("%s: step %d: the largest eigenvalue has modulus %g, the radius is %g", rule, i+1, r, *all[i].Radius)
+			}
+		}
+	}
+	line, err := json.Marshal(StepRecord{Spectrum: []Complex{0.5 - 2i}})
+	if err != nil || !strings.Contains(string(line), `"spectrum":[[0.5,-2]]`) {
+		t.Errorf("%v in %s", err, line)
+	}
+	var back StepRecord
+	if err := json.Unmarshal(line, &back); err != nil || back.Spectrum[0] != 0.5-2i {
+		t.Errorf("%v read back as %v", err, back.Spectrum)
+	}
+}
+
 // What does not learn is not shrunk.
 func TestGuardLeavesWhatIsFixed(t *testing.T) {
 	_, w := trained[float32](t, unstable("train.stability=shrink", "train.trained=readout")...)
@@ -100,6 +138,9 @@ func TestStabilitySettings(t *testing.T) {
 		"train.stability_every=-1":   "stability_every: expected at least 1, found -1",
 		"train.stability_bound=0":    "0 selects the default",
 		"train.stability_bound=.nan": "finite",
+
+		"train={stability: warn, stability_spectrum: most}": `expected none, all or a number, found "most"`,
+		"train.stability_spectrum=4":                        "stability off, which never looks",
 	} {
 		if _, err := Read(Ours[float32](), "test", nil, []string{set}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error %v, want %q", set, err, want)

@@ -24,3 +24,19 @@ func (n *Number) UnmarshalJSON(b []byte) error {
 	}
 	return json.Unmarshal(b, (*float64)(n))
 }
+
+// Complex is a complex number that JSON writes as [real, imaginary].
+type Complex complex128
+
+// MarshalJSON implements json.Marshaler.
+func (c Complex) MarshalJSON() ([]byte, error) {
+	return json.Marshal([2]Number{Number(real(c)), Number(imag(c))})
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (c *Complex) UnmarshalJSON(b []byte) error {
+	var parts [2]Number
+	err := json.Unmarshal(b, &parts)
+	*c = Complex(complex(parts[0], parts[1]))
+	return err
+}

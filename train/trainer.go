@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"attractor/deq"
+	"attractor/deq/stability"
 	"attractor/internal/options"
 	"attractor/internal/rng"
 	"attractor/models"
@@ -24,6 +25,7 @@ type Trainer[T deq.Float] struct {
 	Config Config[T]
 	Data   *tasks.Dataset
 	Layer  *deq.Layer[T]
+	Own    rules.Own[T] // the rule's own parameters, if it has any and the cell learns
 
 	settings  Settings
 	fit, test tasks.Split
@@ -37,6 +39,8 @@ type Trainer[T deq.Float] struct {
 	grads     deq.Params[T]
 	trained   []int // indices of the parameters that learn
 	learnCell bool
+
+	eigenvalues int // to be recorded
 
 	regularizer Regularizer
 	lossName    string
@@ -63,7 +67,7 @@ type progress struct {
 type EpochSums struct {
 	Samples int
 	Loss    float64
-	Correct int
+	Correct float64 // samples, of trials the shares of their steps
 }
 
 // Step is what an observer sees: one step, after the rule's gradients are there and
@@ -72,15 +76,19 @@ type Step[T deq.Float] struct {
 	Index       int // from 0
 	Batch       *tasks.Batch[T]
 	Loss        deq.Loss[T]
-	Output      *deq.Output[T]
-	Z           []T                 // the state that was read out
+	Output      *deq.Output[T]      // nil where the samples are trials
+	Z           []T                 // the state that was read out, of trials the last
 	Equilibrium *deq.Equilibrium[T] // nil where a trajectory was run
+	Trajectory  *deq.Trajectory[T]  // nil where an equilibrium was found
+	Outputs     deq.Outputs[T]      // of its states
 	Layer       *deq.Layer[T]
 	Params      deq.Params[T]
 	Grads       deq.Params[T]
 	Trained     []int // indices of the parameters that learn
 	Record      StepRecord
+	Report      rules.Report // of the rule, with the solve that found the equilibrium
 
+	correct float64  // samples
 	adjoint []T      // the rule's u, where it is asked for
 	added   added[T] // to the loss
 }
@@ -100,7 +108,7 @@ type StepRecord struct {
 	GradNorm Number  `json:"grad_norm"`     // before clipping, of all that is trained
 	Cell     float64 `json:"cell_evals"`    // per sample
 	Adjoint  float64 `json:"adjoint_evals"` // per sample: Jᵀu, Jv and products with W alone
-	Residual Number  `json:"residual"`      // largest of the batch after the forward solve
+	Residual Number  `json:"residual"`      // largest of the batch after the forward solve; null for trials
 	Failed   int     `json:"failed"`        // samples of which a solve did not converge
 	Skipped  string  `json:"skipped,omitempty"`
 
@@ -109,8 +117,9 @@ type StepRecord struct {
 	Correction  *Number      `json:"correction,omitempty"`    // the fixed-point correction
 	Certificate *Certificate `json:"certificate,omitempty"`
 
-	Radius   *Number `json:"spectral_radius,omitempty"` // largest of the batch, where Settings.Stability wants it
-	Unstable string  `json:"unstable,omitempty"`        // that the radius passes the bound
+	Radius   *Number   `json:"spectral_radius,omitempty"` // largest of the batch, where Settings.Stability wants it
+	Spectrum []Complex `json:"spectrum,omitempty"`        // eigenvalues of the sample with that radius, the largest first, where Settings.StabilitySpectrum wants them
+	Unstable string    `json:"unstable,omitempty"`        // that the radius passes the bound
 }
 
 // EpochRecord is the line of metrics.jsonl at the end of an epoch.
@@ -194,12 +203,21 @@ func NewOn[T deq.Float](c Config[T], p Parts[T], data *tasks.Dataset) (*Trainer[
 	if err := t.rule.Check(t.Layer); err != nil {
 		return nil, fmt.Errorf("train: rule %q cannot train model %q: %w", c.Rule.Name, c.Model.Name, err)
 	}
+	if err := t.checkSequence(); err != nil {
+		return nil, err
+	}
 	if t.warm, err = newWarm(s.WarmStart, t.rule, t.fit.N, t.Layer.Units); err != nil {
 		return nil, fmt.Errorf("train: rule %q: %w", c.Rule.Name, err)
 	}
 	t.regularizer = options.WithDefaults(c.Regularizer)
 	if err := t.regularizer.check(temporal(t.rule), t.Layer.CheckJacobianPenalty); err != nil {
 		return nil, fmt.Errorf("train: regularizer: %w", err)
+	}
+	if t.eigenvalues, err = s.eigenvalues(); err != nil {
+		return nil, fmt.Errorf("train: %w", err)
+	}
+	if t.eigenvalues > t.Layer.Units && t.Layer.Units > stability.MaxDense {
+		return nil, fmt.Errorf("train: stability_spectrum all: a Jacobian of at most %d units is decomposed, found %d: ask for a number", stability.MaxDense, t.Layer.Units)
 	}
 	if s.Certificate > 0 {
 		t.twin, err = deq.New[float64](c.Model.Value, data.Inputs, data.Outputs, s.Seed, deq.Config{Batch: t.batches.Size(), Shard: s.Shard, Workers: s.Workers})
@@ -221,13 +239,21 @@ func NewOn[T deq.Float](c Config[T], p Parts[T], data *tasks.Dataset) (*Trainer[
 		}
 	}
 	t.grads = t.Layer.Params.ZerosLike()
-	var params []optim.Param
+	learning := map[string]bool{}
 	for i, param := range t.Layer.Params {
 		if learns(s.Trained, param.Role) {
 			t.trained = append(t.trained, i)
-			t.learnCell = t.learnCell || param.Role != models.Readout
-			params = append(params, optim.Param{Name: param.Name, N: len(param.Data)})
+			t.learnCell = t.learnCell || t.Layer.InCell(i)
+			learning[param.Name] = true
 		}
+	}
+	if t.learnCell {
+		t.Own = rules.NewOwn(t.rule, t.Layer, s.Seed, func(name string) bool { return learning[name] })
+	}
+	var params []optim.Param
+	names, values, _ := t.moved()
+	for i, name := range names {
+		params = append(params, optim.Param{Name: name, N: len(values[i])})
 	}
 	if t.state, err = c.Optimizer.Value.Start(params); err != nil {
 		return nil, fmt.Errorf("train: optimizer %q: %w", c.Optimizer.Name, err)
@@ -261,9 +287,24 @@ func (t *Trainer[T]) Steps() int {
 	return t.settings.Epochs * t.batches.Len()
 }
 
+// moved lists what the optimiser moves: the parameters that learn, and those of the rule's own.
+func (t *Trainer[T]) moved() (names []string, params, grads [][]T) {
+	for _, i := range t.trained {
+		names = append(names, t.Layer.Params[i].Name)
+		params, grads = append(params, t.Layer.Params[i].Data), append(grads, t.grads[i].Data)
+	}
+	for i, g := range t.Own.Grads {
+		if len(g.Data) > 0 {
+			names = append(names, rulePrefix+g.Name)
+			params, grads = append(params, t.Own.Params[i].Data), append(grads, g.Data)
+		}
+	}
+	return names, params, grads
+}
+
 // Bytes is the memory that layer, solvers, rule and optimiser hold for their numbers.
 func (t *Trainer[T]) Bytes() int {
-	return t.Layer.Bytes() + t.grads.Bytes() + t.state.Bytes() + t.warm.bytes() + t.ruleBytes
+	return t.Layer.Bytes() + t.grads.Bytes() + t.Own.Bytes() + t.state.Bytes() + t.warm.bytes() + t.ruleBytes
 }
 
 // Done reports whether all steps have been made.
@@ -292,7 +333,7 @@ func (t *Trainer[T]) step(ctx context.Context, observers ...Observer[T]) (StepRe
 	start, counts := time.Now(), t.Layer.Counts()
 	t.Layer.DrawMasks(rng.Stream(t.settings.Seed, "dropout", uint64(t.Step)))
 	defer t.Layer.DrawMasks(nil) // nothing is dropped when the network is tested
-	s, err := t.gradients(ctx, batch)
+	s, err := t.gradients(ctx, batch, t.guess(t.warm.z, batch.Rows))
 	if err != nil {
 		return StepRecord{}, err
 	}
@@ -300,8 +341,8 @@ func (t *Trainer[T]) step(ctx context.Context, observers ...Observer[T]) (StepRe
 	wall := time.Since(start)
 	rows := float64(len(batch.Rows))
 	s.Record.Step, s.Record.Epoch = t.Step+1, epoch+1
-	s.Record.Cell, s.Record.Adjoint = float64(spent.Cell)/rows, float64(spent.Adjoint+spent.Tangent)/rows
-	if err := t.measureStability(&s); err != nil {
+	s.Record.spend(spent, rows)
+	if err := t.measureStability(ctx, &s); err != nil {
 		return StepRecord{}, err
 	}
 	if err := t.certify(ctx, &s); err != nil {
@@ -327,9 +368,7 @@ func (t *Trainer[T]) step(ctx context.Context, observers ...Observer[T]) (StepRe
 	if s.Record.Skipped == "" {
 		t.Epoch.Samples += len(batch.Rows)
 		t.Epoch.Loss += float64(s.Record.Loss) * rows
-	}
-	if batch.Labels != nil && s.Record.Skipped == "" {
-		t.Epoch.Correct += losses.Correct(s.Output.Y, t.Layer.Outputs, batch.Labels)
+		t.Epoch.Correct += s.correct
 	}
 	t.Step++
 	return s.Record, nil
@@ -343,7 +382,7 @@ func (t *Trainer[T]) endEpoch(ctx context.Context) (*EpochRecord, error) {
 		TrainLoss: Number(t.Epoch.Loss / float64(t.Epoch.Samples)), TrainAccuracy: Number(math.NaN()),
 	}
 	if t.fit.Labels != nil {
-		e.TrainAccuracy = Number(float64(t.Epoch.Correct) / float64(t.Epoch.Samples))
+		e.TrainAccuracy = Number(t.Epoch.Correct / float64(t.Epoch.Samples))
 	}
 	score, err := t.Test(ctx)
 	if err != nil {
@@ -355,9 +394,10 @@ func (t *Trainer[T]) endEpoch(ctx context.Context) (*EpochRecord, error) {
 	return e, nil
 }
 
-// gradients solves the batch and fills t.grads.
-func (t *Trainer[T]) gradients(ctx context.Context, batch *tasks.Batch[T]) (Step[T], error) {
+// gradients solves the batch, from guess, and fills t.grads.
+func (t *Trainer[T]) gradients(ctx context.Context, batch *tasks.Batch[T], guess []T) (Step[T], error) {
 	t.grads.Clear()
+	t.Own.Grads.Clear()
 	s := Step[T]{Index: t.Step, Batch: batch, Layer: t.Layer, Params: t.Layer.Params, Grads: t.grads, Trained: t.trained}
 	loss := t.objective(batch)
 	s.Loss = loss
@@ -365,7 +405,6 @@ func (t *Trainer[T]) gradients(ctx context.Context, batch *tasks.Batch[T]) (Step
 	var err error
 	switch rule := t.rule.(type) {
 	case rules.EquilibriumRule[T]:
-		guess := t.guess(t.warm.z, batch.Rows)
 		if s.Equilibrium, err = t.Layer.SolveKeeping(ctx, batch.X, guess, t.forward, t.regularizer.keep()); err != nil {
 			return s, t.stepError(err)
 		}
@@ -374,12 +413,14 @@ func (t *Trainer[T]) gradients(ctx context.Context, batch *tasks.Batch[T]) (Step
 		if s.Output, err = t.Layer.Evaluate(e.Z, loss, t.grads); err != nil {
 			return s, t.stepError(err)
 		}
+		s.Outputs = deq.Outputs[T]{s.Output}
 		if err := t.penalise(&s, e); err != nil {
 			return s, t.stepError(err)
 		}
 		if t.learnCell {
 			situation := rules.Situation[T]{
 				Equilibrium: e, Output: s.Output, Loss: loss, Forward: t.forward, Backward: t.backward,
+				Own: t.Own, Random: rules.Randomness{Seed: t.settings.Seed, Step: uint64(t.Step)}, Trained: t.trained,
 				Guess: t.guess(t.warm.u, batch.Rows),
 			}
 			if t.warm.u != nil || t.certified() {
@@ -397,15 +438,20 @@ func (t *Trainer[T]) gradients(ctx context.Context, batch *tasks.Batch[T]) (Step
 			s.Record.Residual = max(s.Record.Residual, Number(r))
 		}
 	case rules.TemporalRule[T]:
-		tr, err := rules.Relax(ctx, rule, t.Layer, batch.X)
+		tr, err := rules.Run(ctx, rule, t.Layer, t.sequence(batch))
 		if err != nil {
 			return s, t.stepError(err)
 		}
-		s.Z = tr.Last()
-		if s.Output, err = t.Layer.Evaluate(s.Z, loss, t.grads); err != nil {
+		s.Trajectory, s.Z = tr, tr.Last()
+		if s.Outputs, err = t.readOut(ctx, tr, batch, t.grads); err != nil {
 			return s, t.stepError(err)
 		}
-		if t.learnCell {
+		s.Record.Residual = Number(math.NaN())
+		if batch.Steps == 0 {
+			s.Output = s.Outputs[tr.Steps]
+			s.Record.Residual = Number(change(tr.Z[tr.Steps-1], s.Z, t.Layer.Units))
+		}
+		if batch.Steps == 0 && t.learnCell {
 			e, err := t.Layer.At(batch.X, s.Z)
 			if err != nil {
 				return s, t.stepError(err)
@@ -413,19 +459,26 @@ func (t *Trainer[T]) gradients(ctx context.Context, batch *tasks.Batch[T]) (Step
 			if err := t.penalise(&s, e); err != nil {
 				return s, t.stepError(err)
 			}
-			if report, err = rule.Gradient(ctx, tr, s.Output, t.grads); err != nil {
+		}
+		if t.learnCell {
+			report, err = rule.Gradient(ctx, rules.Passage[T]{
+				Trajectory: tr, Outputs: s.Outputs, Loss: loss,
+				Own: t.Own, Random: rules.Randomness{Seed: t.settings.Seed, Step: uint64(t.Step)}, Trained: t.trained,
+			}, t.grads)
+			if err != nil {
 				return s, t.stepError(err)
 			}
 		}
-		s.Record.Residual = Number(change(tr.Z[len(tr.Z)-2], s.Z, t.Layer.Units))
 	default:
 		return s, fmt.Errorf("train: rule %q has no Gradient for an equilibrium or a trajectory", t.Config.Rule.Name)
 	}
 	t.ruleBytes = max(t.ruleBytes, report.Bytes)
-	s.Record.Loss = Number(s.Output.Mean())
+	s.Report = report
+	s.Record.Loss = Number(s.Outputs.Loss())
 	s.Record.Accuracy = Number(math.NaN())
 	if batch.Labels != nil {
-		s.Record.Accuracy = Number(losses.Accuracy(s.Output.Y, t.Layer.Outputs, batch.Labels))
+		s.correct = correct(batch, s.Outputs, t.Layer.Outputs)
+		s.Record.Accuracy = Number(s.correct / float64(len(batch.Rows)))
 	}
 	s.Record.Failed = report.Failed()
 	if report.Drift != nil {
@@ -461,12 +514,7 @@ func change[T deq.Float](z, next []T, units int) float64 {
 
 // update clips the gradients and moves the parameters that learn.
 func (t *Trainer[T]) update(s *Step[T]) error {
-	names := make([]string, len(t.trained))
-	params, grads := make([][]T, len(t.trained)), make([][]T, len(t.trained))
-	for j, i := range t.trained {
-		names[j] = t.Layer.Params[i].Name
-		params[j], grads[j] = t.Layer.Params[i].Data, t.grads[i].Data
-	}
+	names, params, grads := t.moved()
 	var bad error
 	if l := float64(s.Record.Loss); math.IsNaN(l) || math.IsInf(l, 0) {
 		bad = &DivergedError{Step: t.Step + 1, Where: "loss", Value: l}
@@ -496,27 +544,6 @@ func (t *Trainer[T]) update(s *Step[T]) error {
 	return nil
 }
 
-// settle finds the state that is read out, as the rule has it found: the equilibrium, with
-// the solver's report, or the last state of a relaxation.
-func (t *Trainer[T]) settle(ctx context.Context, batch *tasks.Batch[T]) ([]T, *solvers.Report, error) {
-	if rule, ok := t.rule.(rules.TemporalRule[T]); ok {
-		tr, err := rules.Relax(ctx, rule, t.Layer, batch.X)
-		if err != nil {
-			return nil, nil, err
-		}
-		return tr.Last(), nil, nil
-	}
-	e, err := t.Layer.Solve(ctx, batch.X, nil, t.forward)
-	if err != nil {
-		return nil, nil, err
-	}
-	return e.Z, e.Report, nil
-}
-
-func (t *Trainer[T]) objective(batch *tasks.Batch[T]) deq.Loss[T] {
-	return objective[T]{loss: t.loss, outputs: t.Layer.Outputs, batch: batch}
-}
-
 // Score is the loss and accuracy on a split.
 type Score struct {
 	Loss     Number `json:"loss"`
@@ -532,26 +559,22 @@ func (t *Trainer[T]) score(ctx context.Context, split tasks.Split) (Score, error
 	if err != nil {
 		return Score{}, fmt.Errorf("train: test: %w", err)
 	}
-	var sum float64
-	correct := 0
+	var loss, weight, right float64
 	for k := range batches.Len() {
 		batch := batches.InOrder(k)
-		z, _, err := t.settle(ctx, batch)
+		outputs, _, err := t.answer(ctx, batch, t.trial(batch))
 		if err != nil {
 			return Score{}, fmt.Errorf("train: test: %w", err)
 		}
-		o, err := t.Layer.Evaluate(z, t.objective(batch), nil)
-		if err != nil {
-			return Score{}, fmt.Errorf("train: test: %w", err)
-		}
-		sum += o.Mean() * float64(len(batch.Rows))
+		loss += outputs.Loss() * outputs.Weight()
+		weight += outputs.Weight()
 		if batch.Labels != nil {
-			correct += losses.Correct(o.Y, t.Layer.Outputs, batch.Labels)
+			right += correct(batch, outputs, t.Layer.Outputs)
 		}
 	}
-	s := Score{Loss: Number(sum / float64(split.N)), Accuracy: Number(math.NaN())}
+	s := Score{Loss: Number(loss / weight), Accuracy: Number(math.NaN())}
 	if split.Labels != nil {
-		s.Accuracy = Number(float64(correct) / float64(split.N))
+		s.Accuracy = Number(right / float64(split.N))
 	}
 	return s, nil
 }

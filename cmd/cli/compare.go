@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -20,11 +21,10 @@ import (
 	"attractor/deq"
 	"attractor/internal/atomicfile"
 	"attractor/internal/catalog"
-	"attractor/internal/config"
 	"attractor/internal/figure"
 	"attractor/train"
 	"attractor/train/compare"
-	"attractor/train/rules"
+	"attractor/train/tasks"
 )
 
 // compareFlags are what compare is told besides the configuration.
@@ -34,17 +34,25 @@ type compareFlags struct {
 	out, resume string
 	print       bool
 	quick       bool
-	tune        bool
+	rates       string
 }
 
 // planFile is plan.json: what is compared, and how it was asked for.
 type planFile struct {
-	Rules    []string `json:"rules"`
-	Settings []string `json:"settings"`
-	Seeds    []uint64 `json:"seeds"`
-	Every    int      `json:"every"`
-	LR       float64  `json:"lr,omitempty"` // 0: each rule's own
-	Command  string   `json:"command"`
+	Rules    []string                `json:"rules"`
+	All      bool                    `json:"all,omitempty"` // they were all that were applicable
+	Left     []compare.NotApplicable `json:"not_applicable,omitempty"`
+	Settings []string                `json:"settings"`
+	Seeds    []uint64                `json:"seeds"`
+	Passive  []string                `json:"passive,omitempty"`  // that look on besides
+	AllLook  bool                    `json:"all_look,omitempty"` // they were all that were applicable
+	Every    int                     `json:"every"`
+	Looks    int                     `json:"looks"`
+	Batches  int                     `json:"look_batches"`
+	LR       float64                 `json:"lr,omitempty"`    // 0: each rule's own
+	Rates    compare.Rates           `json:"rates,omitempty"` // each rule's own, where they were given
+	Tune     bool                    `json:"tune,omitempty"`  // learning rates are chosen
+	Command  string                  `json:"command"`
 }
 
 // The files of a comparison besides those of every run.
@@ -63,10 +71,20 @@ func (p *program) compareCommand() *cobra.Command {
 seed are paired: they start from the same parameters and see the same batches. It prints a
 table for each setting, says what can be concluded, and writes a report with figures.
 
-A comparison that was interrupted or killed is continued by --resume: trials that have ended
-are not run again.`,
+While one rule trains the network all others look on: at a few moments (--looks) they get their
+gradients for the same batches at the same weights, which changes nothing in the run.
+
+--tune chooses the learning rate of every rule, with the same budget for each, on a part of the
+training data that is held out; --rates uses what it has chosen. Without it rules have the rates
+that were chosen on the digits.
+
+A comparison or a choice that was interrupted or killed is continued by --resume: trials that
+have ended are not run again.`,
 		Example: fmt.Sprintf(`  %[1]s compare
   %[1]s compare --rules implicit,jfb --seeds 1,2,3,4,5 --set model.units=64
+  %[1]s compare --rules jfb --passive all
+  %[1]s compare --task mnist --rules all --quick
+  %[1]s compare --tune --task mnist --out rates && %[1]s compare --task mnist --rates rates
   %[1]s compare --quick --json`, p.name),
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -78,30 +96,37 @@ are not run again.`,
 			if err != nil {
 				return err
 			}
-			if c.Train.Precision != "float64" {
-				return compareRules(cmd.Context(), p, &f, c, p.parts32)
-			}
 			c64, err := read(&f.config, p.parts64, saved)
 			if err != nil {
 				return err
 			}
-			return compareRules(cmd.Context(), p, &f, c64, p.parts64)
+			wide := compare.Wide{Config: c64, Parts: p.parts64}
+			if c.Train.Precision == "float64" {
+				return compareRules(cmd.Context(), p, &f, c64, p.parts64, wide)
+			}
+			return compareRules(cmd.Context(), p, &f, c, p.parts32, wide)
 		},
 	}
 	f.config.add(p, cmd, "rule", "seed", "lr")
 	flags := cmd.Flags()
-	flags.StringSliceVar(&f.plan.Rules, "rules", compare.DefaultRules, "`RULES` to compare, separated by commas")
+	flags.StringSliceVar(&f.plan.Rules, "rules", compare.DefaultRules, "`RULES` to compare, separated by commas, or all that can train the model")
 	flags.StringSliceVar(&f.plan.Settings, "settings", compare.SettingNames(), "`SETTINGS` to compare in")
 	flags.Var(&seeds{&f.plan.Seeds, false}, "seeds", "`SEEDS`, one trial each")
 	flags.IntVar(&f.plan.Every, "every", 20, "steps between two looks at the exact gradient")
+	flags.IntVar(&f.plan.Looks, "looks", 3, "`MOMENTS` of every trial at which all rules look at the same batches; 0 is none")
+	flags.IntVar(&f.plan.Batches, "look-batches", 4, "`BATCHES` of such a look, at least 2 to tell bias from variance")
+	flags.StringSliceVar(&f.plan.Passive, "passive", nil, "`RULES` that look on without being compared themselves, or all")
 	flags.Float64Var(&f.plan.LR, "lr", 0, "learning rate of every rule (default each rule's own)")
-	flags.BoolVar(&f.quick, "quick", false, "2 epochs and 1 seed, to see that it works")
-	flags.BoolVar(&f.tune, "tune", false, "choose each rule's learning rate on held-out training data instead")
+	flags.BoolVar(&f.quick, "quick", false, "2 epochs, 1 seed and at most 6,000 pictures, to see that it works")
+	flags.BoolVar(&f.plan.Tune, "tune", false, "choose each rule's learning rate on held-out training data instead")
+	flags.StringVar(&f.rates, "rates", "", "use the learning rates that --tune has chosen in `DIR`")
 	flags.StringVar(&f.out, "out", "", "`DIR` of the comparison, new or empty (default runs/<date-time>-compare-<task>)")
 	flags.StringVar(&f.resume, "resume", "", "continue the comparison in `DIR`")
 	flags.BoolVar(&f.print, "print-config", false, "print the resolved configuration instead")
 	p.jsonFlag(cmd)
-	must(cmd.RegisterFlagCompletionFunc("rules", p.completeParts("rule")))
+	for _, flag := range []string{"rules", "passive"} {
+		must(cmd.RegisterFlagCompletionFunc(flag, p.completeParts("rule")))
+	}
 	must(cmd.RegisterFlagCompletionFunc("settings", cobra.FixedCompletions(compare.SettingNames(), cobra.ShellCompDirectiveNoFileComp)))
 	return cmd
 }
@@ -140,16 +165,22 @@ func (f *compareFlags) prepare(flags *pflag.FlagSet, name string, args []string)
 	if f.out != "" && f.resume != "" {
 		return "", usagef("--out and --resume cannot both be given: --resume continues in the folder it names")
 	}
-	if f.tune {
-		for _, other := range []string{"out", "resume", "lr"} {
-			if flags.Changed(other) {
-				return "", usagef("--tune and --%s cannot both be given", other)
-			}
+	for _, pair := range [][2]string{{"tune", "lr"}, {"tune", "rates"}, {"tune", "passive"}, {"lr", "rates"}} {
+		if flags.Changed(pair[0]) && flags.Changed(pair[1]) {
+			return "", usagef("--%s and --%s cannot both be given", pair[0], pair[1])
+		}
+	}
+	if f.rates != "" {
+		if f.plan.Rates, err = readRates(f.rates); err != nil {
+			return "", usage(err)
 		}
 	}
 	if f.quick {
 		if !flags.Changed("seeds") {
 			f.plan.Seeds = []uint64{1}
+		}
+		if !flags.Changed("look-batches") {
+			f.plan.Batches = 2
 		}
 		f.config.sets = append([]string{"train.epochs=2"}, f.config.sets...)
 	}
@@ -165,12 +196,20 @@ func (f *compareFlags) prepare(flags *pflag.FlagSet, name string, args []string)
 	if f.plan.Every < 1 {
 		return "", usagef("--every: expected at least 1 step, found %d", f.plan.Every)
 	}
+	if f.plan.Looks < 0 || f.plan.Looks > 0 && f.plan.Batches < 1 {
+		return "", usagef("--looks and --look-batches: expected at least 0 and 1, found %d and %d", f.plan.Looks, f.plan.Batches)
+	}
 	if f.plan.LR < 0 {
 		return "", usagef("--lr: expected a positive learning rate, or 0 for each rule's own, found %g", f.plan.LR)
 	}
 	for _, s := range f.plan.Settings {
 		if !slices.Contains(compare.SettingNames(), s) {
 			return "", usagef("--settings: %w", catalog.Unknown("setting", s, compare.SettingNames()))
+		}
+	}
+	if len(f.plan.Passive) > 0 {
+		if err := once("passive", f.plan.Passive); err != nil {
+			return "", err
 		}
 	}
 	return saved, errors.Join(once("rules", f.plan.Rules), once("settings", f.plan.Settings), once("seeds", f.plan.Seeds))
@@ -212,11 +251,22 @@ func (f *compareFlags) continued(flags *pflag.FlagSet) (saved string, err error)
 			e.Differences = append(e.Differences, train.Difference{Path: "--" + flag, Saved: a, Given: b})
 		}
 	}
-	differ("rules", flags.Changed("rules"), old.Rules, f.plan.Rules)
+	given := func(all bool, names []string) []string {
+		if all {
+			return []string{allRules}
+		}
+		return names
+	}
+	differ("rules", flags.Changed("rules"), given(old.All, old.Rules), f.plan.Rules)
 	differ("settings", flags.Changed("settings"), old.Settings, f.plan.Settings)
 	differ("seeds", flags.Changed("seeds") || f.quick, old.Seeds, f.plan.Seeds)
+	differ("passive", flags.Changed("passive"), given(old.AllLook, old.Passive), f.plan.Passive)
+	differ("looks", flags.Changed("looks"), old.Looks, f.plan.Looks)
+	differ("look-batches", flags.Changed("look-batches") || f.quick, old.Batches, f.plan.Batches)
 	differ("every", flags.Changed("every"), old.Every, f.plan.Every)
 	differ("lr", flags.Changed("lr"), old.LR, f.plan.LR)
+	differ("rates", flags.Changed("rates"), old.Rates, f.plan.Rates)
+	differ("tune", flags.Changed("tune"), old.Tune, f.plan.Tune)
 	if len(e.Differences) > 0 {
 		return "", usage(e)
 	}
@@ -227,20 +277,33 @@ func (f *compareFlags) continued(flags *pflag.FlagSet) (saved string, err error)
 	return saved, nil
 }
 
+// The samples that --quick keeps of a task that can do with fewer.
+const quickTrain, quickTest = 6000, 2000
+
 // compareRules compares in one number type.
-func compareRules[T deq.Float](ctx context.Context, p *program, f *compareFlags, c train.Config[T], parts train.Parts[T]) error {
-	if err := errors.Join(overridden(c), trainable(c, parts, f.plan.Rules)); err != nil {
+func compareRules[T deq.Float](ctx context.Context, p *program, f *compareFlags, c train.Config[T], parts train.Parts[T], wide compare.Wide) error {
+	if t, ok := c.Task.Value.(tasks.Limited); ok && f.quick {
+		c.Task.Value = t.Limit(quickTrain, quickTest)
+	}
+	if err := errors.Join(overridden(c), f.resolve(parts.Rules, func(names []string) ([]string, []compare.NotApplicable, error) {
+		return compare.Applicable(c, parts, names)
+	})); err != nil {
 		return usage(err)
 	}
 	if f.print {
 		return c.Write(p.stdout, parts)
 	}
-	if f.tune {
-		return tuneRules(ctx, p, f, c, parts)
+	if f.plan.Rates != nil {
+		if err := f.plan.Rates.Check(f.planFor(0)); err != nil {
+			return usagef("--rates %s: %w: choose it by %s compare --tune", f.rates, err, p.name)
+		}
 	}
 	dir, done, err := compareFolder(f, c, parts)
 	if err != nil {
 		return usage(err)
+	}
+	if f.plan.Tune {
+		return tuneRules(ctx, p, f, c, parts, dir, done)
 	}
 	if text, err := os.ReadFile(filepath.Join(dir, train.ResultFile)); err == nil {
 		var r compare.Result
@@ -249,12 +312,45 @@ func compareRules[T deq.Float](ctx context.Context, p *program, f *compareFlags,
 		}
 		return p.printComparison(&r, dir)
 	}
+	var settings []compare.Setting
+	err = p.follow(ctx, f, "compare", dir, len(done), func(ctx context.Context, notify func(compare.Event)) (err error) {
+		settings, err = compare.Run(ctx, c, parts, wide, f.planFor(c.Train.Workers), done, notify)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	env := train.ReadEnvironment(0)
+	cpu := env.CPU
+	if cpu != "" {
+		cpu += ", "
+	}
+	locality, err := compare.Localities(c, parts, f.onlookers())
+	if err != nil {
+		return err
+	}
+	r := &compare.Result{
+		Locality: locality, NotApplicable: f.plan.Left,
+		Task: c.Task.Name, Model: c.Model.Name, Seeds: f.plan.Seeds, Command: f.plan.Command, Version: env.Program, Settings: settings,
+		Environment: compare.Environment{
+			Go: env.Go, OS: env.OS, CPU: cpu + env.Instructions, Cores: env.Maxprocs,
+			Precision: c.Train.Precision, Date: time.Now().Format(time.RFC3339),
+		},
+	}
+	if err := writeComparison(dir, r, citations(c, parts, f.onlookers())); err != nil {
+		return err
+	}
+	return p.printComparison(r, dir)
+}
+
+// follow shows how far trials have come, and keeps those that have ended in the folder.
+func (p *program) follow(ctx context.Context, f *compareFlags, what, dir string, done int, run func(context.Context, func(compare.Event)) error) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	m := p.meter("compare")
-	m.say("compare", "task", c.Task.Name, "model", c.Model.Name, "rules", strings.Join(f.plan.Rules, ","), "trials_done", len(done), "run", dir)
+	m := p.meter(what)
+	m.say(what, "rules", strings.Join(f.plan.Rules, ","), "trials_done", done, "run", dir)
 	share := map[string]float64{} // how much of a trial is done
-	notify := func(e compare.Event) {
+	err := run(ctx, func(e compare.Event) {
 		key := trialName(e.Setting, e.Rule, e.Seed)
 		delete(share, key)
 		if e.Trial == nil && e.Epochs > 0 {
@@ -269,66 +365,35 @@ func compareRules[T deq.Float](ctx context.Context, p *program, f *compareFlags,
 		if e.Trial == nil {
 			return
 		}
-		m.say("trial", "done", fmt.Sprintf("%d/%d", e.Done, e.Trials), "setting", e.Setting, "rule", e.Rule, "seed", e.Seed,
-			"test_accuracy", short(train.Number(e.Trial.TestAccuracy)), "test_loss", short(train.Number(e.Trial.TestLoss)))
+		m.say("trial", "done", fmt.Sprintf("%d/%d", e.Done, e.Trials), "setting", e.Setting, "rule", e.Rule, "seed", e.Seed, "learning_rate", e.Trial.LearningRate,
+			"accuracy", short(train.Number(e.Trial.TestAccuracy)), "loss", short(train.Number(e.Trial.TestLoss)))
+		if f.plan.Tune {
+			key = fmt.Sprintf("%s-lr%g", key, e.Trial.LearningRate)
+		}
 		if err := train.WriteJSON(filepath.Join(dir, trialsName, key+".json"), e.Trial); err != nil {
 			stop(err)
 		}
-	}
-	settings, err := compare.Run(ctx, c, parts, f.planFor(c.Train.Workers), done, notify)
-	m.end()
-	if err != nil {
-		if ctx.Err() != nil && errors.Is(err, context.Canceled) {
-			err = errInterrupted
-		}
-		return fmt.Errorf("%w; the trials that have ended are saved; continue with: %s compare --resume %s", err, p.name, dir)
-	}
-	env := train.ReadEnvironment(0)
-	cpu := env.CPU
-	if cpu != "" {
-		cpu += ", "
-	}
-	r := &compare.Result{
-		Task: c.Task.Name, Model: c.Model.Name, Seeds: f.plan.Seeds, Command: f.plan.Command, Version: env.Program, Settings: settings,
-		Environment: compare.Environment{
-			Go: env.Go, OS: env.OS, CPU: cpu + env.Instructions, Cores: env.Maxprocs,
-			Precision: c.Train.Precision, Date: time.Now().Format(time.RFC3339),
-		},
-	}
-	if err := writeComparison(dir, r, citations(c, parts, f.plan.Rules)); err != nil {
-		return err
-	}
-	return p.printComparison(r, dir)
-}
-
-func (f *compareFlags) planFor(workers int) compare.Plan {
-	return compare.Plan{Rules: f.plan.Rules, Settings: f.plan.Settings, Seeds: f.plan.Seeds, Every: f.plan.Every, LR: f.plan.LR, Workers: workers}
-}
-
-// tuneRules chooses learning rates and prints them; nothing is kept.
-func tuneRules[T deq.Float](ctx context.Context, p *program, f *compareFlags, c train.Config[T], parts train.Parts[T]) error {
-	m, done := p.meter("tune"), 0
-	choices, err := compare.Tune(ctx, c, parts, f.planFor(c.Train.Workers), func(e compare.Event) {
-		if e.Trial == nil {
-			return
-		}
-		done++
-		total := len(compare.Grid) * e.Trials
-		m.at(done, total)
-		m.note(fmt.Sprintf("%d/%d trials", done, total))
-		m.say("trial", "done", fmt.Sprintf("%d/%d", done, total), "setting", e.Setting, "rule", e.Rule, "seed", e.Seed,
-			"learning_rate", e.Trial.LearningRate, "accuracy", short(train.Number(e.Trial.TestAccuracy)))
 	})
 	m.end()
-	switch {
-	case errors.Is(err, context.Canceled):
-		return fmt.Errorf("%w; nothing is kept of the choice of learning rates", errInterrupted)
-	case err != nil:
-		return err
-	case p.json:
-		return p.printJSON(map[string][]compare.Choice{"choices": choices})
+	if err == nil {
+		return nil
 	}
-	return compare.WriteChoices(p.stdout, choices)
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		err = errInterrupted
+	}
+	return fmt.Errorf("%w; the trials that have ended are saved; continue with: %s compare --resume %s", err, p.name, dir)
+}
+
+// onlookers are the rules that look on: those compared, and those that do nothing else.
+func (f *compareFlags) onlookers() []string { return slices.Concat(f.plan.Rules, f.plan.Passive) }
+
+func (f *compareFlags) planFor(workers int) compare.Plan {
+	looks := f.plan.Looks
+	if looks == 0 {
+		looks = -1
+	}
+	return compare.Plan{Rules: f.plan.Rules, Settings: f.plan.Settings, Seeds: f.plan.Seeds, Every: f.plan.Every, LR: f.plan.LR, Rates: f.plan.Rates, Workers: workers,
+		Looks: looks, LookBatches: f.plan.Batches, Onlookers: f.onlookers()}
 }
 
 // overridden refuses options that compare decides itself.
@@ -346,29 +411,47 @@ func overridden[T deq.Float](c train.Config[T]) error {
 	return errors.Join(errs...)
 }
 
-// trainable reports the rules that cannot train the model, before anything is trained.
-func trainable[T deq.Float](c train.Config[T], parts train.Parts[T], names []string) error {
-	data, err := c.Task.Value.Load(c.Train.Seed)
-	if err != nil {
-		return fmt.Errorf("task %q: %w", c.Task.Name, err)
-	}
-	var errs []error
-	for _, name := range names {
-		e, err := parts.Rules.Lookup(name)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("--rules: %w", err))
+// allRules stands for every rule of the catalogue that can train the model.
+const allRules = "all"
+
+// resolve puts names in place of "all" in the plan. Of all rules those that cannot train the
+// model on the task are left out; one that was asked for by name must be able to.
+func (f *compareFlags) resolve(known interface{ Names() []string }, applicable func([]string) ([]string, []compare.NotApplicable, error)) error {
+	for _, list := range []struct {
+		flag  string
+		names *[]string
+		all   *bool
+	}{{"rules", &f.plan.Rules, &f.plan.All}, {"passive", &f.plan.Passive, &f.plan.AllLook}} {
+		names := *list.names
+		if len(names) == 0 {
 			continue
 		}
-		own := c
-		if name != c.Rule.Name {
-			own.Rule = config.Chosen[rules.Rule[T]]{Name: e.Name, Value: e.Value}
-			own = own.Suited(parts)
+		all := slices.Contains(names, allRules)
+		if all {
+			if len(names) > 1 {
+				return fmt.Errorf("--%s: expected %s alone or a list of rules, found both", list.flag, allRules)
+			}
+			names, *list.all = known.Names(), true
 		}
-		if _, err := train.NewOn(own, parts, data); err != nil {
-			return errors.Join(append(errs, err)...)
+		for _, name := range names {
+			if !slices.Contains(known.Names(), name) {
+				return fmt.Errorf("--%s: %w", list.flag, catalog.Unknown("rule", name, known.Names()))
+			}
+		}
+		yes, no, err := applicable(names)
+		if err != nil {
+			return err
+		}
+		if len(no) > 0 && (!all || len(yes) == 0) {
+			return no[0].Err()
+		}
+		*list.names = yes
+		if len(no) > 0 {
+			f.plan.Left = no
 		}
 	}
-	return errors.Join(errs...)
+	f.plan.Passive = slices.DeleteFunc(f.plan.Passive, func(name string) bool { return slices.Contains(f.plan.Rules, name) })
+	return nil
 }
 
 // compareFolder makes the folder of a comparison, or opens one that is continued with the
@@ -387,7 +470,11 @@ func compareFolder[T deq.Float](f *compareFlags, c train.Config[T], parts train.
 		return f.resume, done, err
 	}
 	if dir = f.out; dir == "" {
-		dir = freeFolder("compare-" + c.Task.Name)
+		what := "compare-"
+		if f.plan.Tune {
+			what = "tune-"
+		}
+		dir = freeFolder(what + c.Task.Name)
 	}
 	undo, err := train.MakeFolder(dir)
 	if err != nil {
@@ -455,7 +542,7 @@ func figures(r *compare.Result) []compare.NamedFigure {
 			}
 			k := slices.IndexFunc(out, func(o compare.NamedFigure) bool { return o.Name == f.Name })
 			if k < 0 {
-				if len(r.Settings) > 1 {
+				if len(r.Settings) > 1 && f.Figure.Cols == 0 {
 					f.Figure.Cols = max(2, len(f.Figure.Panels))
 				}
 				out = append(out, f)
@@ -503,6 +590,27 @@ func (p *program) printComparison(r *compare.Result, dir string) error {
 			fmt.Fprintln(p.stdout, wrap("- "+f, "  "))
 		}
 		fmt.Fprintln(p.stdout)
+	}
+	if err := compare.WriteLocality(p.stdout, r); err != nil {
+		return err
+	}
+	fmt.Fprintln(p.stdout)
+	for _, n := range r.NotApplicable {
+		fmt.Fprintln(p.stdout, wrap(fmt.Sprintf("%s: not applicable: %s", n.Rule, n.Reason), "  "))
+	}
+	if len(r.NotApplicable) > 0 {
+		fmt.Fprintln(p.stdout)
+	}
+	for _, s := range r.Settings {
+		for _, write := range []func(io.Writer, compare.Setting) error{compare.WriteContrasts, compare.WriteAlignment} {
+			var b bytes.Buffer
+			if err := write(&b, s); err != nil {
+				return err
+			}
+			if b.Len() > 0 {
+				fmt.Fprintln(p.stdout, b.String())
+			}
+		}
 	}
 	fmt.Fprintf(p.stdout, "run     %s\nreport  %s\n", dir, filepath.Join(dir, reportName))
 	return nil

@@ -96,6 +96,14 @@ func (p *program) explain(k kind, e part) {
 	default:
 		fmt.Fprintf(w, "\nChosen by --set %s=%s.\n", k.choose, e.name)
 	}
+	if e.audit != nil {
+		fmt.Fprint(w, "\nLocality, with the default options:\n")
+		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+		for _, f := range e.audit.Facts() {
+			fmt.Fprintf(t, "  %s\t%s\t%s\n", f.Name, f.Value, f.Doc)
+		}
+		t.Flush()
+	}
 	if len(e.refs) > 0 {
 		fmt.Fprintf(w, "\nSources:\n\n%s\n", strings.Join(e.refs, "\n\n"))
 	}

@@ -5,6 +5,8 @@ import (
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
+
+	"attractor/train/rules"
 )
 
 func (p *program) listCommand() *cobra.Command {
@@ -20,8 +22,9 @@ func (p *program) listCommand() *cobra.Command {
 
 // listed is a part in the output of list --json.
 type listed struct {
-	Name     string `json:"name"`
-	Synopsis string `json:"synopsis"`
+	Name     string       `json:"name"`
+	Synopsis string       `json:"synopsis"`
+	Audit    *rules.Audit `json:"audit,omitempty"` // of a rule, with its default options
 }
 
 func (p *program) list() error {
@@ -29,7 +32,7 @@ func (p *program) list() error {
 		all := map[string][]listed{}
 		for _, k := range p.kinds() {
 			for _, e := range k.parts {
-				all[k.plural] = append(all[k.plural], listed{e.name, e.synopsis})
+				all[k.plural] = append(all[k.plural], listed{Name: e.name, Synopsis: e.synopsis, Audit: e.audit})
 			}
 		}
 		return p.printJSON(all)

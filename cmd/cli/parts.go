@@ -9,6 +9,7 @@ import (
 	"attractor/internal/options"
 	"attractor/solvers"
 	"attractor/train"
+	"attractor/train/rules"
 )
 
 // kind is a catalogue, without the type of its parts.
@@ -24,6 +25,7 @@ type part struct {
 	name, synopsis, doc string
 	refs                []string
 	options             []options.Field
+	audit               *rules.Audit // of a rule
 }
 
 // kinds lists the catalogues. Both number types have the same parts.
@@ -48,7 +50,12 @@ func kindOf[P any](c *catalog.Catalog[P], plural, section string, common []optio
 		k.choose = "train." + c.Kind()
 	}
 	for _, e := range c.Entries() {
-		k.parts = append(k.parts, part{name: e.Name, synopsis: e.Synopsis(), doc: e.Doc, refs: e.Refs, options: options.Fields(e.Value)})
+		p := part{name: e.Name, synopsis: e.Synopsis(), doc: e.Doc, refs: e.Refs, options: options.Fields(e.Value)}
+		if rule, ok := any(e.Value).(interface{ Audit() rules.Audit }); ok {
+			a := rule.Audit()
+			p.audit = &a
+		}
+		k.parts = append(k.parts, p)
 	}
 	return k
 }

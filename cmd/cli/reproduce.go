@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -15,11 +17,13 @@ import (
 	"attractor/internal/catalog"
 	"attractor/train"
 	"attractor/train/experiments"
+	"attractor/train/experiments/liu2024"
+	"attractor/train/experiments/mastrogiuseppe2019"
 	"attractor/train/experiments/zhu2024"
 )
 
 // reproducible are the experiments of papers.
-var reproducible = catalog.Must("experiment", zhu2024.Entries()...)
+var reproducible = catalog.Must("experiment", slices.Concat(zhu2024.Entries(), mastrogiuseppe2019.Entries(), liu2024.Entries())...)
 
 func (p *program) reproduceCommand() *cobra.Command {
 	var o experiments.Options
@@ -33,7 +37,8 @@ lists the experiments. It exits with code 4 when a check does not hold.
 ` + experimentList(),
 		Example: fmt.Sprintf(`  %[1]s reproduce
   %[1]s reproduce zhu2024/fig2 --quick
-  %[1]s reproduce zhu2024/fig2 --seed 7 --json`, p.name),
+  %[1]s reproduce zhu2024/fig2 --seed 7 --json
+  %[1]s reproduce zhu2024/mnist --faithful`, p.name),
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 1 {
 				return usagef("expected one experiment, found %s", strings.Join(args, " "))
@@ -60,15 +65,30 @@ lists the experiments. It exits with code 4 when a check does not hold.
 			if cmd.Flags().Changed("seed") && o.Seed == 0 {
 				return usagef("--seed: expected a seed from 1, found 0")
 			}
+			if _, is := e.Value.(experiments.Quirky); o.Faithful && !is {
+				return usagef("--faithful: no quirk of a published script is known of %s (%s)", e.Name, quirks())
+			}
 			return p.reproduce(cmd.Context(), e, o)
 		},
 	}
 	flags := cmd.Flags()
 	flags.BoolVar(&o.Quick, "quick", false, "a small part, to see that it works; what needs all of it is not checked")
 	flags.Uint64Var(&o.Seed, "seed", 0, "`SEED` in place of the published one, whose numbers are then not checked")
+	flags.BoolVar(&o.Faithful, "faithful", false, "do also what the published script does and the paper does not say ("+quirks()+")")
 	flags.StringVar(&o.Out, "out", "", "`DIR` of the result, new or empty (default runs/<date-time>-reproduce-<name>)")
 	p.jsonFlag(cmd)
 	return cmd
+}
+
+// quirks says what the published scripts of experiments do that the papers do not say.
+func quirks() string {
+	var all []string
+	for _, e := range reproducible.Entries() {
+		if q, is := e.Value.(experiments.Quirky); is {
+			all = append(all, e.Name+" "+q.Quirk)
+		}
+	}
+	return strings.Join(all, ", ")
 }
 
 // experimentKind lists them among the parts.
@@ -106,10 +126,11 @@ func (p *program) listExperiments() error {
 // reproduction is what is kept of an experiment.
 type reproduction struct {
 	*experiments.Result
-	Quick bool         `json:"quick"`
-	Holds bool         `json:"holds"` // all of the checks
-	WallS train.Number `json:"wall_s"`
-	Run   string       `json:"run"`
+	Quick    bool         `json:"quick"`
+	Faithful bool         `json:"faithful"`
+	Holds    bool         `json:"holds"` // all of the checks
+	WallS    train.Number `json:"wall_s"`
+	Run      string       `json:"run"`
 }
 
 func (p *program) reproduce(ctx context.Context, e catalog.Entry[experiments.Experiment], o experiments.Options) error {
@@ -138,12 +159,15 @@ func (p *program) reproduce(ctx context.Context, e catalog.Entry[experiments.Exp
 		if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 			return fmt.Errorf("%w; nothing is kept of %s", errInterrupted, e.Name)
 		}
+		if errors.Is(err, fs.ErrNotExist) { // data that are not there
+			return usage(err)
+		}
 		return err
 	}
 	r.Notes, r.Checks = append([]string{}, r.Notes...), append([]experiments.Check{}, r.Checks...) // [] in JSON where there are none
 	r.Values, r.Figures = append([]experiments.Value{}, r.Values...), append([]string{}, r.Figures...)
 	failed := r.Failed()
-	out := reproduction{Result: r, Quick: o.Quick, Holds: failed == 0, WallS: train.Number(time.Since(start).Seconds()), Run: o.Out}
+	out := reproduction{Result: r, Quick: o.Quick, Faithful: o.Faithful, Holds: failed == 0, WallS: train.Number(time.Since(start).Seconds()), Run: o.Out}
 	err = errors.Join(
 		train.WriteJSON(filepath.Join(o.Out, train.EnvironmentFile), train.ReadEnvironment(r.Seed)),
 		train.WriteJSON(filepath.Join(o.Out, train.ResultFile), out))

@@ -41,6 +41,22 @@ type Eigen struct {
 	// Converged says that all residuals meet the tolerance. If not they still bound how far
 	// each value is from an eigenvalue of a nearby matrix.
 	Converged bool
+
+	tol float64
+}
+
+// good are the values that meet the tolerance.
+func (e Eigen) good() []complex128 {
+	if e.Converged {
+		return e.Values
+	}
+	var values []complex128
+	for i, v := range e.Values {
+		if e.Residual[i] <= e.tol*cmplx.Abs(v) {
+			values = append(values, v)
+		}
+	}
+	return values
 }
 
 // Leading finds the K eigenvalues of J at z* that are largest in modulus or in real part, of
@@ -286,7 +302,7 @@ func (s *krylov) ritz(t, b []float64, size int) (*mat.CDense, error) {
 	}
 	slices.SortStableFunc(order, func(i, j int) int { return s.compare(values[i], values[j]) })
 	floor := math.Pow(0x1p-52, 2.0/3) * mat.Norm(block, 2)
-	s.found = Eigen{Converged: true, Products: s.products}
+	s.found = Eigen{Converged: true, Products: s.products, tol: s.Tol}
 	sorted := mat.NewCDense(size, size, nil)
 	for k, i := range order {
 		var residual complex128

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"math/cmplx"
-	"slices"
 
 	"attractor/deq"
 
@@ -15,18 +14,16 @@ import (
 // MaxDense is the largest number of units for which a Jacobian is decomposed.
 const MaxDense = 1024
 
+// small is the largest number of units for which the full spectrum is found at least as fast as
+// a part of it.
+const small = 64
+
 // Jacobian assembles J [units, units] at z* of one sample from its products with the unit
 // vectors, as many at a time as the layer's batch holds.
 func Jacobian[T deq.Float](ctx context.Context, e *deq.Equilibrium[T], sample int) (*mat.Dense, error) {
-	l := e.Layer()
-	n := l.Units
-	if sample < 0 || sample >= e.Rows {
-		panic(fmt.Sprintf("stability: sample %d of %d", sample, e.Rows))
-	}
-	rows := min(n, l.Batch())
-	x := slices.Repeat(e.X[sample*l.Inputs:(sample+1)*l.Inputs], rows)
-	z := slices.Repeat(e.Z[sample*n:(sample+1)*n], rows)
-	same, err := l.At(x, z)
+	n := e.Layer().Units
+	rows := min(n, e.Layer().Batch())
+	same, err := e.Repeat(sample, rows)
 	if err != nil {
 		return nil, err
 	}
@@ -80,6 +77,34 @@ func Spectrum[T deq.Float](ctx context.Context, e *deq.Equilibrium[T], sample in
 	return values, nil
 }
 
+// Eigenvalues returns the k eigenvalues of J of one sample that are largest in modulus, or k + 1
+// where that would split a pair: from the full spectrum for small layers, or where Leading does
+// not converge; beyond MaxDense units then only those that Leading has found.
+func Eigenvalues[T deq.Float](ctx context.Context, e *deq.Equilibrium[T], sample, k int) ([]complex128, error) {
+	n := e.Layer().Units
+	if n > small && k < n/4 {
+		one, err := e.Repeat(sample, 1)
+		if err != nil {
+			return nil, err
+		}
+		found, err := Leading(ctx, one, Arnoldi{K: k, Basis: max(40, 2*k+2)})
+		if err != nil {
+			return nil, err
+		}
+		if found[0].Converged || n > MaxDense {
+			return found[0].good(), nil
+		}
+	}
+	values, err := Spectrum(ctx, e, sample)
+	if err != nil {
+		return nil, err
+	}
+	if k < len(values) && imag(values[k-1]) > 0 {
+		k++ // of a pair that with the positive imaginary part comes first
+	}
+	return values[:min(k, len(values))], nil
+}
+
 // SingularValues returns all singular values of J of one sample, the largest first, which is
 // ‖J‖₂.
 func SingularValues[T deq.Float](ctx context.Context, e *deq.Equilibrium[T], sample int) ([]float64, error) {
@@ -98,7 +123,6 @@ func SingularValues[T deq.Float](ctx context.Context, e *deq.Equilibrium[T], sam
 // small layers, else by Leading, where that does not converge from the full spectrum after
 // all, and beyond MaxDense units by the growth over 2000 steps.
 func SpectralRadius[T deq.Float](ctx context.Context, e *deq.Equilibrium[T]) ([]float64, error) {
-	const small = 64
 	radius := make([]float64, e.Rows)
 	full := func(b int) error {
 		values, err := Spectrum(ctx, e, b)

@@ -5,8 +5,18 @@
 //   - Leading finds the eigenvalues of largest modulus or real part, with their right or
 //     left vectors, by a restarted Arnoldi iteration on J·v or Jᵀu,
 //   - Norm finds ‖J‖₂ in the same way,
+//   - Eigenvalues finds the leading ones in the way that suits the size,
 //   - Jacobian, Spectrum and SingularValues assemble J, for up to MaxDense units,
 //   - SpectralRadius chooses among them.
+//
+// Of trajectories it measures how nearby ones part, by Exponents and RandomNetworks: the Lyapunov
+// exponents of a cell, autonomous or driven. FlossingGradient differentiates them, exactly or by local
+// variants, and Floss moves them to a target.
+//
+// FixedPoints searches for the points where the dynamics rest, and tells their kinds by their
+// spectra; ScanLoop finds them all for a network with one feedback loop. Settle, Along, AtRandom and
+// Graph tell where the dynamics lead; Modes hold the linear response of a fixed point and the loop that
+// would move its eigenvalues; BulkRadius and Split part a spectrum; SVCCA and MDS compare networks.
 //
 // As a map, z ← f(z) returns to z* from nearby if ρ(J) < 1, and surely at each step in norm
 // if ‖J‖₂ < 1. In continuous time, τ dz/dt = −z + f(z) returns if the spectral abscissa of J,

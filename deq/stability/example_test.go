@@ -35,3 +35,23 @@ func ExampleLeading() {
 	// (0.8598+0.2660i)
 	// (0.8598-0.2660i)
 }
+
+// The largest Lyapunov exponents of a chaotic network without input.
+func ExampleExponents() {
+	l, err := deq.New[float64](models.Rate{N: 100, Gain: 3}, 1, 1, 1, deq.Config{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	found, err := stability.Exponents(context.Background(), l, nil, nil, stability.Lyapunov{K: 2, Steps: 5000})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, e := range found {
+		fmt.Printf("%.1f ± %.2f\n", e.Value, e.StdErr) // a second digit depends on rounding: it is chaos
+	}
+	// Output:
+	// 0.3 ± 0.00
+	// 0.3 ± 0.00
+}

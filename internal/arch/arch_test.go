@@ -23,9 +23,10 @@ var allowed = []struct {
 }{
 	{"cmd/attractor", []string{"cmd/cli", "train/...", "deq/..."}},
 	{"cmd/cli", []string{"cmd/cli", "train/...", "deq/...", "models/...", "solvers/...", "internal/..."}},
-	{"train/experiments", []string{"train/experiments", "train", "train/compare", "train/rules", "train/tasks", "train/losses", "deq/...", "models", "solvers", "internal/..."}},
+	{"train/experiments", []string{"train/experiments", "train", "train/compare", "train/rules", "train/readout", "train/tasks", "train/losses", "train/optim", "deq/...", "models/...", "solvers", "internal/..."}},
 	{"train/compare", []string{"train", "train/rules", "train/tasks", "train/losses", "train/optim", "deq/...", "models", "solvers", "internal/..."}},
-	{"train/rules", []string{"train/rules", "deq/...", "models", "solvers", "internal/..."}},
+	{"train/rules", []string{"train/rules", "train/readout", "deq/...", "models", "solvers", "internal/..."}},
+	{"train/readout", []string{"internal/..."}},
 	{"train/tasks", []string{"train/tasks", "internal/..."}},
 	{"train/losses", []string{"internal/..."}},
 	{"train/optim", []string{"internal/..."}},

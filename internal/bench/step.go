@@ -197,11 +197,11 @@ func bpttWork(s Shape) (*work, error) {
 			if err != nil {
 				return err
 			}
-			o, err := t.Layer.Evaluate(tr.Last(), t, t.Grads)
+			outs, err := tr.EvaluateLast(t, t.Grads)
 			if err != nil {
 				return err
 			}
-			_, err = rules.BPTT[float32]{Steps: timeSteps}.Gradient(ctx, tr, o, t.Grads)
+			_, err = rules.BPTT[float32]{}.Gradient(ctx, rules.Passage[float32]{Trajectory: tr, Outputs: outs}, t.Grads)
 			return err
 		}
 		return run, t.gradients, run()

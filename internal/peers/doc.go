@@ -23,4 +23,14 @@
 //
 // A peer is a Python script that answers requests, one JSON object a line, so that it takes its
 // turns with ours in one run: see scripts/protocol.py. The gradients of all are compared.
+//
+// A further script prints trials of neurogym. Where neurogym is installed, the test of this package
+// compares them with those of our tasks, trial by trial. Its two semantics need a folder each:
+//
+//	python3 -m venv neurogym && neurogym/bin/pip install -r internal/peers/scripts/requirements-neurogym.txt
+//	python3 -m venv first && first/bin/pip install -r internal/peers/scripts/requirements-neurogym-first.txt
+//	ATTRACTOR_NEUROGYM=neurogym/bin/python ATTRACTOR_NEUROGYM_FIRST=first/bin/python go test -run Neurogym -v ./internal/peers
+//
+// (with absolute paths). Version 0.0.2 is the oldest that can be installed; the six tasks in it are
+// line by line those of v0.0.1.
 package peers

@@ -120,7 +120,7 @@ func TestEnvironment(t *testing.T) {
 }
 
 func TestPinned(t *testing.T) {
-	for _, p := range []Peer{Torchdeq, JAX, NumPy} {
+	for _, p := range []Peer{Torchdeq, JAX, NumPy, neurogym, firstNeurogym} {
 		if got := p.pinned(); len(got) != len(p.packages) {
 			t.Errorf("%s: %v for the packages %v", p.Name, got, p.packages)
 		}
@@ -133,7 +133,7 @@ func TestScriptsCompile(t *testing.T) {
 	if err != nil {
 		t.Skip("no python3")
 	}
-	for _, name := range []string{"protocol.py", "torchdeq_peer.py", "jax_peer.py", "numpy_peer.py"} {
+	for _, name := range []string{"protocol.py", "torchdeq_peer.py", "jax_peer.py", "numpy_peer.py", "neurogym_peer.py"} {
 		const check = "import ast, sys; ast.parse(open(sys.argv[1]).read())"
 		if out, err := exec.Command(python, "-c", check, "scripts/"+name).CombinedOutput(); err != nil {
 			t.Errorf("%s: %v\n%s", name, err, out)

@@ -3,6 +3,7 @@ package peers
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"embed"
 	"encoding/json"
@@ -22,9 +23,10 @@ var scripts embed.FS
 
 // Peer is another framework.
 type Peer struct {
-	Name     string
-	script   string
-	packages []string
+	Name         string
+	script       string
+	packages     []string
+	requirements string // the file that pins the packages; empty for requirements.txt
 }
 
 // Torchdeq, JAX and NumPy are the peers.
@@ -34,9 +36,9 @@ var (
 	NumPy    = Peer{Name: "numpy", script: "numpy_peer.py", packages: []string{"numpy", "threadpoolctl"}}
 )
 
-// pinned returns the packages of the peer as requirements.txt has them.
+// pinned returns the packages of the peer as its requirements have them.
 func (p Peer) pinned() []string {
-	data, err := scripts.ReadFile("scripts/requirements.txt")
+	data, err := scripts.ReadFile("scripts/" + cmp.Or(p.requirements, "requirements.txt"))
 	if err != nil {
 		panic(err) // it is embedded
 	}
@@ -114,6 +116,7 @@ func (p Peer) Start(ctx context.Context, python string) (_ *Session, err error) 
 		return nil, fmt.Errorf("peers: %w", err)
 	}
 	s.out = bufio.NewScanner(out)
+	s.out.Buffer(nil, 1<<24)
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("peers: start %s: %w", p.Name, err)
 	}

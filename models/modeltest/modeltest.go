@@ -118,11 +118,11 @@ func Test(t *testing.T, m models.Model) {
 
 func gradients(t *testing.T, l *deq.Layer[float64], run func(*deq.Layer[float64]) *deq.Trajectory[float64]) {
 	g, tr := l.Params.ZerosLike(), run(l)
-	o, err := l.Evaluate(tr.Last(), sum{}, g)
+	outs, err := tr.EvaluateLast(sum{}, g)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := tr.VJP(context.Background(), o.DZ, g); err != nil {
+	if err := tr.VJP(context.Background(), deq.Back[float64]{Outputs: outs}, g); err != nil {
 		t.Fatal(err)
 	}
 	for i, p := range l.Params {

@@ -89,10 +89,11 @@ func (y *yardstick) best(s *Setting) (learn, fail []*Row) {
 	return learn, fail
 }
 
-// Findings puts the rows of a setting into one to three lines of plain English. Everything
+// Findings puts the rows of a setting into one to four lines of plain English. Everything
 // is derived from the numbers: who is best and whether the paired interval of the
-// difference excludes zero; who follows the exact gradient and at what cost; what the
-// controls say about the setting, and who fails.
+// difference excludes zero; who differs from the reference after correction for the number
+// of rules; who follows the exact gradient and at what cost; what the controls say about the
+// setting, and who fails.
 func Findings(s Setting) []string {
 	if len(s.Rules) == 0 {
 		return nil
@@ -102,6 +103,7 @@ func Findings(s Setting) []string {
 	var lines []string
 	for _, line := range []string{
 		y.winner(learn),
+		y.verdict(&s),
 		join(y.gradient(learn, fail), y.cost(learn)),
 		join(y.controls(&s, learn), unstable(&s), failures(fail)),
 	} {
@@ -192,6 +194,9 @@ func (y *yardstick) gradient(learn, fail []*Row) string {
 		} else {
 			parts = append(parts, fmt.Sprintf("%s %s", r.Rule, signed(fmt.Sprintf("%.2f", c))))
 		}
+	}
+	if len(parts) > many {
+		parts = slices.Concat(parts[:many/2], []string{"…"}, parts[len(parts)-many/2:])
 	}
 	if len(same) > 0 {
 		verb := "follow"
@@ -322,11 +327,21 @@ func failures(fail []*Row) string {
 	return strings.Join(parts, " ")
 }
 
+// many is how many names a sentence holds; beyond that it says how many there are.
+const many = 8
+
 func list(rows []*Row) string {
+	if len(rows) > many {
+		return fmt.Sprintf("%d rules", len(rows))
+	}
 	names := make([]string, len(rows))
 	for i, r := range rows {
 		names[i] = r.Rule
 	}
+	return listed(names)
+}
+
+func listed(names []string) string {
 	if n := len(names); n > 1 {
 		return strings.Join(names[:n-1], ", ") + " and " + names[n-1]
 	}

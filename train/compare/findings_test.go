@@ -1,6 +1,8 @@
 package compare
 
 import (
+	"math"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -108,7 +110,7 @@ func TestFindings(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			lines := Findings(Setting{Name: "s", Rules: Summarise(tc.trials, Summary{})})
-			if len(lines) < 1 || len(lines) > 3 {
+			if len(lines) < 1 || len(lines) > 4 {
 				t.Errorf("%d lines", len(lines))
 			}
 			text := strings.Join(lines, "\n")
@@ -159,5 +161,65 @@ func TestFindingsTellOfInstability(t *testing.T) {
 	}
 	if s := findings(0.9, 1.25); !strings.Contains(s, "of 2 seeds, up to 1.25)") {
 		t.Errorf("unstable: %s", s)
+	}
+}
+
+func TestFindingsCompareWithTheReference(t *testing.T) {
+	reference := trialsOf(ReferenceRule, 20, none, 0.90, 0.92, 0.91)
+	seeds := func(n int, accuracy, spread float64) (out []float64) {
+		for i := range n {
+			out = append(out, accuracy+spread*math.Sin(float64(3*i)))
+		}
+		return out
+	}
+	for _, tc := range []struct {
+		name   string
+		trials []Trial
+		want   []string
+		not    []string
+	}{
+		{
+			name:   "three seeds",
+			trials: slices.Concat(reference, trialsOf("a", 20, none, 0.80, 0.82, 0.811), trialsOf("b", 20, none, 0.91, 0.90, 0.92)),
+			want: []string{"Against implicit, by paired t tests corrected for 2 rules (Holm): a (−10.0 points, p < 0.001) is worse; b cannot be told apart.",
+				"With 3 seeds the sign-flip test cannot fall below p = 0.25 and the Mann–Whitney test not below 0.10: no test that does without normal differences can reach p < 0.05 here",
+				"with 6 seeds, with 7 after the correction for 2 rules"},
+		},
+		{
+			name:   "five seeds",
+			trials: slices.Concat(trialsOf(ReferenceRule, 20, none, seeds(5, 0.9, 0.01)...), trialsOf("a", 20, none, seeds(5, 0.5, 0.02)...)),
+			want:   []string{"corrected for 1 rule (Holm): a (−40.1 points, p < 0.001) is worse.", "With 5 seeds", "the first cannot reach p < 0.05"},
+			not:    []string{"after the correction"},
+		},
+		{
+			name:   "ten seeds",
+			trials: slices.Concat(trialsOf(ReferenceRule, 20, none, seeds(10, 0.9, 0.01)...), trialsOf("a", 20, none, seeds(10, 0.95, 0.02)...)),
+			want:   []string{"a (5.1 points, p < 0.001) is better."},
+			not:    []string{"With 10 seeds"},
+		},
+		{
+			name:   "one seed",
+			trials: slices.Concat(trialsOf(ReferenceRule, 20, none, 0.9), trialsOf("a", 20, none, 0.5)),
+			not:    []string{"Against", "With 1 seed"},
+		},
+		{
+			name:   "another reference",
+			trials: slices.Concat(trialsOf(Untrained, 20, none, 0.1, 0.12, 0.11), trialsOf("a", 20, none, 0.5, 0.51, 0.52), trialsOf("b", 20, none, 0.7, 0.73, 0.71)),
+			want:   []string{"Against a, by"},
+		},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			text := strings.Join(NewSetting("s", "", tc.trials, Summary{}).Findings, "\n")
+			for _, want := range tc.want {
+				if !strings.Contains(text, want) {
+					t.Errorf("no %q in\n%s", want, text)
+				}
+			}
+			for _, not := range append(tc.not, "NaN") {
+				if strings.Contains(text, not) {
+					t.Errorf("%q in\n%s", not, text)
+				}
+			}
+		})
 	}
 }

@@ -20,13 +20,23 @@ type Citation struct {
 //go:embed report.html.tmpl
 var reportText string
 
-var reportTemplate = template.Must(template.New("report").Parse(reportText))
+var reportTemplate = template.Must(template.New("report").Funcs(template.FuncMap{"tie": tie}).Parse(reportText))
+
+// tie keeps a number and what belongs to it on one line.
+func tie(text string) string {
+	return strings.NewReplacer(" %", "\u00a0%", " < ", "\u00a0<\u00a0", " = ", "\u00a0=\u00a0", " points", "\u00a0points").Replace(text)
+}
+
+// power writes the exponents of an order as such: n² for n^2.
+func power(order string) string {
+	return strings.NewReplacer("^2", "²", "^3", "³", "^4", "⁴").Replace(order)
+}
 
 // WriteReport writes a result as an HTML page that needs nothing but itself: styles and
 // figures are within it, and nothing is loaded from anywhere. The page adapts to narrow,
 // dark and printed media.
 func WriteReport(w io.Writer, r *Result, cites []Citation) error {
-	p := page{Result: r, Environment: facts(r.Environment), Citations: citations(cites)}
+	p := page{Result: r, Environment: facts(r.Environment), Citations: citations(cites), Local: localTable(r)}
 	for _, s := range r.Seeds {
 		p.Seeds = append(p.Seeds, fmt.Sprint(s))
 	}
@@ -34,12 +44,13 @@ func WriteReport(w io.Writer, r *Result, cites []Citation) error {
 		s := &r.Settings[i]
 		sec := section{Setting: s, ID: identifier(s.Name)}
 		sec.rows()
-		for _, f := range pair(Figures(r, s)) {
-			svg, err := figure.InlineSVG(f.Figure)
-			if err != nil {
-				return fmt.Errorf("compare: report: setting %s: %w", s.Name, err)
-			}
-			sec.Figures = append(sec.Figures, inline{Caption: f.Caption, SVG: template.HTML(svg)})
+		sec.Standings = standingsTable(s)
+		var err error
+		if sec.Figures, err = inlined(pair(Figures(r, s))); err == nil {
+			sec.Others, err = inlined(otherDrivers(s))
+		}
+		if err != nil {
+			return fmt.Errorf("compare: report: setting %s: %w", s.Name, err)
 		}
 		p.Sections = append(p.Sections, sec)
 	}
@@ -49,9 +60,21 @@ func WriteReport(w io.Writer, r *Result, cites []Citation) error {
 	return nil
 }
 
+func inlined(figs []NamedFigure) ([]inline, error) {
+	var out []inline
+	for _, f := range figs {
+		svg, err := figure.InlineSVG(f.Figure)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, inline{Caption: f.Caption, SVG: template.HTML(svg)})
+	}
+	return out, nil
+}
+
 // pair joins the figures of cosine and cost into one, so that they are drawn to one scale.
 func pair(figs []NamedFigure) []NamedFigure {
-	if len(figs) < 3 {
+	if len(figs) < 3 || figs[1].Name != "cosine" || figs[2].Name != "cost" {
 		return figs
 	}
 	a, b := figs[1], figs[2]
@@ -59,7 +82,7 @@ func pair(figs []NamedFigure) []NamedFigure {
 	a.Figure.Panels = append(slices.Clone(a.Figure.Panels), b.Figure.Panels...)
 	a.Figure.Names = figure.NamesBeside
 	a.Caption = "Left: " + a.Caption + " Right: " + b.Caption
-	return []NamedFigure{figs[0], a}
+	return append([]NamedFigure{figs[0], a}, figs[3:]...)
 }
 
 // The structs below are what the template sees.
@@ -70,6 +93,15 @@ type page struct {
 	Environment []fact
 	Sections    []section
 	Citations   []citation
+	Local       *table
+}
+
+// table is a table of texts, the first column a rule.
+type table struct {
+	Caption string
+	Head    []string
+	Rows    [][]string
+	Note    string
 }
 
 type fact struct{ Name, Value string }
@@ -78,16 +110,20 @@ type section struct {
 	*Setting
 	ID              string
 	Measure         string // what the rules are ranked by
-	Best            string
+	Points          bool   // differences are in points
 	Rows, Yardstick []cells
-	Figures         []inline
+	Tested          bool // there are rules with a Contrast of several seeds
+	Power           string
+	Standings       *table
+	Figures, Others []inline
 }
 
 type cells struct {
 	Rule, Accuracy, AccuracyRange, Behind, BehindRange, P string
-	Loss, Cosine, Evals, Wall, Memory, Rate, Fails        string
-	Diverged                                              string
-	Best                                                  bool
+	Loss, Cosine, CosineLooks, Evals, Wall, Memory, Rate  string
+	Fails, Diverged                                       string
+	Bootstrap, PT, PFlip, PFlipHolm, PRank                string
+	Best, Reference                                       bool
 }
 
 type inline struct {
@@ -136,36 +172,30 @@ func citations(cites []Citation) []citation {
 
 func (s *section) rows() {
 	y := yardstickOf(s.Setting)
-	s.Measure = y.name
+	s.Measure, s.Points, s.Power = y.name, y.sign > 0, s.power()
 	learn, _ := y.best(s.Setting)
-	var top *Row
-	if len(learn) > 0 {
-		top = learn[0]
-		s.Best = top.Rule
-	}
 	for i := range s.Setting.Rules {
 		r := &s.Setting.Rules[i]
 		c := cells{Rule: r.Rule, Loss: number(r.TestLoss.Mean, 4), Cosine: cosineCell(r), Evals: number(r.Evals, 3), Wall: number(r.WallS, 3),
 			Memory: Bytes(r.PeakBytes), Rate: rate(r.LearningRate), Fails: r.Fails,
-			Diverged: fmt.Sprintf("%d/%d", r.Diverged, len(r.Trials)), Best: r == top, Behind: "–", P: "–"}
+			Diverged: fmt.Sprintf("%d/%d", r.Diverged, len(r.Trials)), Best: len(learn) > 0 && r == learn[0], Reference: r.Rule == s.Reference,
+			Behind: "–", P: "–", Bootstrap: "–"}
+		if taken, defined := r.cosines(); defined < taken {
+			c.CosineLooks = fmt.Sprintf("%d of %d", defined, taken)
+		}
 		c.Accuracy, c.AccuracyRange = "–", ""
 		if iv := r.TestAccuracy; finite(iv.Mean) {
 			c.Accuracy = fmt.Sprintf("%.1f", 100*iv.Mean)
 			c.AccuracyRange = ends(iv, func(v float64) string { return fmt.Sprintf("%.1f", 100*v) })
 		}
-		if top != nil && r != top {
-			d := y.differ(r, top)
-			if finite(d.Mean) {
-				c.Behind = y.gap(d.Mean)
-				iv := d.Interval
-				if y.sign > 0 {
-					iv = iv.Clip(-1, 1)
-				}
-				c.BehindRange = ends(iv, y.gap)
+		if t := r.Contrast; t != nil && finite(t.Difference.Mean) {
+			iv := t.Difference
+			if y.sign > 0 {
+				iv = iv.Clip(-1, 1)
 			}
-			if finite(d.PT) {
-				c.P = pValue(d.PT)
-			}
+			c.Behind, c.BehindRange, c.Bootstrap = y.gap(iv.Mean), ends(iv, y.gap), dash(ends(t.Bootstrap, y.gap))
+			c.P, c.PT, c.PFlip, c.PFlipHolm, c.PRank = pCell(t.PTHolm), pCell(t.PT), pCell(t.PFlip), pCell(t.PFlipHolm), pCell(t.PRank)
+			s.Tested = s.Tested || t.Pairs > 1
 		}
 		if r.Control {
 			s.Yardstick = append(s.Yardstick, c)
@@ -173,6 +203,60 @@ func (s *section) rows() {
 			s.Rows = append(s.Rows, c)
 		}
 	}
+}
+
+// localTable is what the rules reach beside how local they are.
+func localTable(r *Result) *table {
+	if len(r.Locality) == 0 {
+		return nil
+	}
+	t := &table{Caption: "What the rules reach, and what they need beyond what a synapse has at hand: its weight and the activities of its two units."}
+	for i := range r.Settings {
+		y := yardstickOf(&r.Settings[i])
+		unit := " (%)"
+		if y.sign < 0 {
+			unit = ""
+		}
+		t.Head = append(t.Head, r.Settings[i].Name+" "+y.name+unit)
+	}
+	var legend []string
+	for _, f := range r.Locality[0].Audit.Facts() {
+		t.Head = append(t.Head, f.Name)
+		legend = append(legend, fmt.Sprintf("%s: %s", f.Name, f.Doc))
+	}
+	for _, l := range r.Locality {
+		row := append([]string{l.Rule}, r.accuracies(l.Rule)...)
+		for _, f := range l.Audit.Facts() {
+			row = append(row, power(f.Value))
+		}
+		t.Rows = append(t.Rows, row)
+	}
+	t.Note = strings.Join(legend, "; ") + "."
+	return t
+}
+
+// standingsTable is what the rules make of the last moment of the reference's runs.
+func standingsTable(s *Setting) *table {
+	moments := s.alignmentsOf(s.Reference)
+	if len(moments) == 0 {
+		return nil
+	}
+	last := moments[len(moments)-1]
+	t := &table{
+		Caption: fmt.Sprintf("What the rules make of the same batches at the same weights, while %s drives, at epoch %.3g: means over batches and seeds.", s.Reference, float64(last.Epoch)),
+		Head:    []string{"cosine to exact", "norm ratio", "sign agreement (%)", "bias", "spread over batches", "descent per length", "per evaluation", "per MiB", "evaluations", "memory"},
+	}
+	for _, v := range last.Views {
+		t.Rows = append(t.Rows, []string{v.Rule, fixed(v.Cosine.Mean, 3), fixed(v.NormRatio.Mean, 2), fixed(100*v.SignAgreement.Mean, 1), fixed(root(v.BiasSquared.Mean), 2),
+			fixed(root(v.Variance.Mean), 2), number(v.Descent.Mean, 3), number(v.PerEval.Mean, 3), number(v.PerMiB.Mean, 3), number(v.Evals.Mean, 3), Bytes(v.Bytes)})
+		if v.Error != "" {
+			t.Note += fmt.Sprintf("%s: %s. ", v.Rule, v.Error)
+		}
+	}
+	if last.Dropped > 0 {
+		t.Note += fmt.Sprintf("%d of %d samples are left out: they have no exact gradient.", last.Dropped, last.Dropped+last.Samples)
+	}
+	return t
 }
 
 func rate(v float64) string {
@@ -190,6 +274,14 @@ func pValue(p float64) string {
 		return fmt.Sprintf("%.3f", p)
 	}
 	return fmt.Sprintf("%.2f", p)
+}
+
+// pText is a p-value in a sentence.
+func pText(p float64) string {
+	if v := pValue(p); strings.HasPrefix(v, "<") {
+		return "p " + v
+	}
+	return "p = " + pValue(p)
 }
 
 func ends(iv Interval, show func(float64) string) string {

@@ -11,21 +11,22 @@ import (
 
 // NamedFigure is a figure of a setting with its file name and a caption.
 type NamedFigure struct {
-	Name    string // "curves", "cosine" or "cost"
+	Name    string // "curves", "cosine", "cost", "alignment" or "drivers"
 	Caption string
 	Figure  figure.Figure
 }
 
 // Figures draws a setting: the learning curves, the cosine to the exact gradient over
-// training (where it was measured) and accuracy against cost. A rule has the same colour
-// in every setting of the result.
+// training (where it was measured), accuracy against cost, and the alignment of the rules
+// (where they looked on). A rule has the same colour in every setting of the result.
 func Figures(r *Result, s *Setting) []NamedFigure {
 	looks := looksOf(r)
 	out := []NamedFigure{curves(s, looks)}
 	if f, ok := cosines(s, looks); ok {
 		out = append(out, f)
 	}
-	return append(out, costs(s, looks))
+	out = append(out, costs(s, looks))
+	return append(out, matrices(s)...)
 }
 
 // look is how a rule is drawn: controls gray, the baseline dashed.
@@ -36,7 +37,7 @@ type look struct {
 
 func looksOf(r *Result) map[string]look {
 	looks := map[string]look{}
-	next := figure.Blue
+	next, round := figure.Blue, 0 // dashed in every second round through the palette
 	for _, s := range r.Settings {
 		for _, row := range s.Rules {
 			if _, ok := looks[row.Rule]; ok {
@@ -46,9 +47,9 @@ func looksOf(r *Result) map[string]look {
 				looks[row.Rule] = look{color: figure.Gray, dashed: row.Rule == Untrained}
 				continue
 			}
-			looks[row.Rule] = look{color: next, dashed: len(looks) >= int(figure.Gray)}
+			looks[row.Rule] = look{color: next, dashed: round%2 == 1}
 			if next++; next == figure.Gray {
-				next = figure.Blue
+				next, round = figure.Blue, round+1
 			}
 		}
 	}
@@ -135,8 +136,52 @@ func curves(s *Setting, looks map[string]look) NamedFigure {
 	if !measured {
 		f.Panels = f.Panels[1:]
 	}
+	if len(s.Rules) > crowd {
+		f = parted(f)
+	}
 	return NamedFigure{Name: "curves", Figure: f,
 		Caption: "Learning curves: mean over seeds and its 95 % interval (Student’s t). A curve ends where the first of its trials diverged."}
+}
+
+// crowd is how many curves one panel shows; one colour each and gray for the controls.
+const crowd = 10
+
+// heightFor is the height of a panel that shows all rules.
+func heightFor(s *Setting) float64 {
+	if len(s.Rules) > crowd {
+		return 320
+	}
+	return 200
+}
+
+// parted spreads the curves of many rules over several rows of panels, so that no two in one
+// panel have the same colour. The controls are in each.
+func parted(f figure.Figure) figure.Figure {
+	var rules, controls []int
+	for i, l := range f.Panels[0].Lines {
+		if l.Color == figure.Gray {
+			controls = append(controls, i)
+		} else {
+			rules = append(rules, i)
+		}
+	}
+	panels := f.Panels
+	f.Panels, f.Cols, f.Names = nil, len(panels), figure.NamesBeside
+	colours := int(figure.Gray) - int(figure.Blue)
+	for part := range slices.Chunk(rules, colours) {
+		for _, p := range panels {
+			if len(f.Panels) >= len(panels) {
+				p.Title = ""
+			}
+			all := p.Lines
+			p.Lines = nil
+			for _, i := range slices.Concat(part, controls) {
+				p.Lines = append(p.Lines, all[i])
+			}
+			f.Panels = append(f.Panels, p)
+		}
+	}
+	return f
 }
 
 func cosines(s *Setting, looks map[string]look) (NamedFigure, bool) {
@@ -160,10 +205,16 @@ func cosines(s *Setting, looks map[string]look) (NamedFigure, bool) {
 		l := looks[r.Rule]
 		panel.Lines = append(panel.Lines, figure.Line{Name: r.Rule, X: x, Y: mean, Lo: clipAll(lo, -1, 1), Hi: clipAll(hi, -1, 1), Dashed: l.dashed, Color: l.color})
 	}
-	f := figure.Figure{Panels: []figure.Panel{panel}, Width: 300, Height: 200,
+	caption := "Cosine to the exact gradient over training: mean over seeds and its 95 % interval. One is the exact direction, zero none of it."
+	if len(panel.Lines) > crowd { // bands would hide the lines
+		for i := range panel.Lines {
+			panel.Lines[i].Lo, panel.Lines[i].Hi = nil, nil
+		}
+		caption = strings.Replace(caption, " and its 95 % interval", "", 1)
+	}
+	f := figure.Figure{Panels: []figure.Panel{panel}, Width: 300, Height: heightFor(s),
 		Alt: fmt.Sprintf("Cosine of each rule's gradient to the exact one over training in the setting %s. Means are in the table.", s.Name)}
-	return NamedFigure{Name: "cosine", Figure: f,
-		Caption: "Cosine to the exact gradient over training: mean over seeds and its 95 % interval. One is the exact direction, zero none of it."}, len(panel.Lines) > 0
+	return NamedFigure{Name: "cosine", Figure: f, Caption: caption}, len(panel.Lines) > 0
 }
 
 func costs(s *Setting, looks map[string]look) NamedFigure {
@@ -214,7 +265,7 @@ func costs(s *Setting, looks map[string]look) NamedFigure {
 			caption += " Outside the picture: " + strings.Join(far, ", ") + "."
 		}
 	}
-	f := figure.Figure{Panels: []figure.Panel{panel}, Names: figure.NamesNone, Width: 300, Height: 200,
+	f := figure.Figure{Panels: []figure.Panel{panel}, Names: figure.NamesNone, Width: 300, Height: heightFor(s),
 		Alt: fmt.Sprintf("%s of each rule against its evaluations per step in the setting %s. Both are in the table.", y.name, s.Name)}
 	return NamedFigure{Name: "cost", Figure: f, Caption: caption}
 }

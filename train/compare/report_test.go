@@ -46,7 +46,7 @@ func TestReport(t *testing.T) {
 		t.Errorf("%d of 4 figures have a text alternative", n)
 	}
 	for _, f := range r.Settings[0].Findings {
-		if !strings.Contains(html, strings.NewReplacer("'", "&#39;", "&", "&amp;").Replace(f)) {
+		if !strings.Contains(html, strings.NewReplacer("'", "&#39;", "&", "&amp;", "<", "&lt;").Replace(tie(f))) {
 			t.Errorf("the finding is missing: %s", f)
 		}
 	}

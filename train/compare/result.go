@@ -27,8 +27,21 @@ type Result struct {
 	Command     string      `json:"command"`     // how to get this result again
 	Version     string      `json:"version"`     // of the program
 	Environment Environment `json:"environment"` // where it was measured
+	Locality    []Locality  `json:"locality"`    // of the rules
 	Settings    []Setting   `json:"settings"`
+
+	NotApplicable []NotApplicable `json:"not_applicable,omitempty"` // of all rules, those that were asked for and left out
 }
+
+// NotApplicable is a rule that cannot train the model on the task.
+type NotApplicable struct {
+	Rule   string `json:"rule"`
+	Reason string `json:"reason"`
+	err    error
+}
+
+// Err is why.
+func (n NotApplicable) Err() error { return n.err }
 
 // Environment is what wall times and peak memory depend on. Empty fields are not reported.
 type Environment struct {
@@ -46,7 +59,10 @@ type Setting struct {
 	Doc          string   `json:"doc"`  // what is trained and why that is asked
 	Rules        []Row    `json:"rules"`
 	FixedReadout bool     `json:"fixed_readout"` // the rules may not train the readout
+	Reference    string   `json:"reference"`     // the rule that the others are compared with
 	Findings     []string `json:"findings"`      // plain English, derived from Rules only
+
+	Alignments []Alignment `json:"alignments,omitempty"` // what all rules make of the runs of each
 }
 
 // Row is one rule in one setting, summarised over its seeds.
@@ -65,6 +81,7 @@ type Row struct {
 	PeakBytes     int64     `json:"peak_bytes"`               // largest over the trials
 	Diverged      int       `json:"diverged"`                 // number of trials that diverged
 	Fails         string    `json:"fails"`                    // why the rule counts as failed here, or ""
+	Contrast      *Contrast `json:"to_reference"`             // nil for the reference
 	Trials        []Trial   `json:"trials"`
 }
 
@@ -84,9 +101,11 @@ type Trial struct {
 	PeakBytes    int64         `json:"peak_bytes"`
 	Diverged     bool          `json:"diverged"`
 	Reason       string        `json:"reason,omitempty"` // why it diverged
+	Error        string        `json:"error,omitempty"`  // why it ended early otherwise; nothing is scored then
 	MaxRadius    float64       `json:"max_radius"`       // largest spectral radius of ∂f/∂z seen at a state that was read out
 	Curve        []Point       `json:"curve"`
 	Cosine       []CosinePoint `json:"cosine"` // nil when not measured
+	Looks        []Look        `json:"looks,omitempty"`
 }
 
 // Point is one point of a learning curve, taken at the end of an epoch.
@@ -159,6 +178,8 @@ func (s Summary) withDefaults() Summary {
 // NewSetting summarises the trials of one setting: rows by Summarise, findings by Findings.
 func NewSetting(name, doc string, trials []Trial, opts Summary) Setting {
 	s := Setting{Name: name, Doc: doc, FixedReadout: opts.FixedReadout, Rules: Summarise(trials, opts)}
+	s.contrast()
+	s.Alignments = alignments(s.Rules)
 	s.Findings = Findings(s)
 	return s
 }
@@ -169,7 +190,7 @@ func NewSetting(name, doc string, trials []Trial, opts Summary) Setting {
 // An interval is MeanInterval over every trial that has a finite value, whether the trial
 // diverged or not: to leave out what went wrong would flatter a rule. A row fails
 //
-//   - if any of its trials diverged, or
+//   - if any of its trials diverged or ended in an error, or
 //   - if its accuracy does not lie above the baseline's: the row's 95 % interval must lie
 //     above the baseline's mean, and the 95 % interval of the difference over the shared
 //     seeds above zero. With a single seed the values themselves are compared. Where no
@@ -246,6 +267,17 @@ func (t *Trial) meanCosine() float64 {
 	return MeanInterval(cosines).Mean
 }
 
+// cosines counts the looks at the exact gradient over all trials, and at how many there was one.
+func (r *Row) cosines() (taken, defined int) {
+	for _, t := range r.Trials {
+		for _, c := range t.Cosine {
+			taken++
+			defined += boolInt(finite(c.Cosine))
+		}
+	}
+	return taken, defined
+}
+
 // failure says why the row counts as failed, or "".
 func (r *Row) failure(base *Row) string {
 	var reasons []string
@@ -258,6 +290,17 @@ func (r *Row) failure(base *Row) string {
 			}
 		}
 		reasons = append(reasons, fmt.Sprintf("diverged in %d of %s%s", r.Diverged, count(len(r.Trials), "seed"), first))
+	}
+	failed, first := 0, ""
+	for _, t := range r.Trials {
+		if t.Error != "" {
+			if failed++; first == "" {
+				first = fmt.Sprintf("seed %d: %s", t.Seed, t.Error)
+			}
+		}
+	}
+	if failed > 0 {
+		reasons = append(reasons, fmt.Sprintf("ended in an error in %d of %s (%s)", failed, count(len(r.Trials), "seed"), first))
 	}
 	if base != nil && r.Rule != base.Rule {
 		if why := r.notAbove(base); why != "" {

@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 
 	"attractor/deq"
@@ -29,7 +30,12 @@ type Plan struct {
 	Every    int      // steps between two looks at the exact gradient; default 20
 	Workers  int      // trials at a time; default GOMAXPROCS
 	Holdout  bool     // score on a fifth of the training data, held out, instead of the test data
-	LR       float64  // learning rate of every rule; 0: each rule's own
+	LR       float64  // learning rate of every rule; 0: that of Rates, or else each rule's own
+	Rates    Rates    // learning rates; default: each rule's own
+
+	Looks       int      // moments of every trial at which all rules look on; default 3, negative: none
+	LookBatches int      // batches of a look; default 4
+	Onlookers   []string // the rules that look on; default: those compared
 }
 
 // DefaultRules are the rules that are compared when none is named.
@@ -93,6 +99,15 @@ func (p Plan) withDefaults() Plan {
 	if p.Every == 0 {
 		p.Every = 20
 	}
+	if p.Looks == 0 {
+		p.Looks = 3
+	}
+	if p.LookBatches == 0 {
+		p.LookBatches = 4
+	}
+	if len(p.Onlookers) == 0 {
+		p.Onlookers = p.Rules
+	}
 	if p.Workers == 0 {
 		p.Workers = runtime.GOMAXPROCS(0)
 	}
@@ -104,8 +119,11 @@ func (p Plan) withDefaults() Plan {
 // same batches in the same order. Trials that done holds are taken from there.
 // notify, which may be nil, is called from one goroutine at a time.
 //
+// Exact gradients are computed in the configuration wide, which is base in float64. A plan with
+// Holdout looks at nothing.
+//
 // When ctx is cancelled the trials that have ended are returned with its error.
-func Run[T deq.Float](ctx context.Context, base train.Config[T], parts train.Parts[T], plan Plan, done []Trial, notify func(Event)) ([]Setting, error) {
+func Run[T deq.Float](ctx context.Context, base train.Config[T], parts train.Parts[T], wide Wide, plan Plan, done []Trial, notify func(Event)) ([]Setting, error) {
 	plan = plan.withDefaults()
 	jobs, err := plan.jobs(parts.Rules.Names())
 	if err != nil {
@@ -151,7 +169,7 @@ func Run[T deq.Float](ctx context.Context, base train.Config[T], parts train.Par
 	for range min(plan.Workers, len(open)) {
 		wg.Go(func() {
 			for i := range queue {
-				err := runTrial(ctx, jobs[i], base, parts, plan, data[jobs[i].seed], func(e Event) { tell(i, e) })
+				err := runTrial(ctx, jobs[i], base, parts, wide, plan, data[jobs[i].seed], func(e Event) { tell(i, e) })
 				if err != nil {
 					stop(err)
 				}
@@ -211,7 +229,7 @@ func (p Plan) jobs(known []string) ([]job, error) {
 }
 
 // runTrial trains one network and tells of its epochs and its end.
-func runTrial[T deq.Float](ctx context.Context, j job, base train.Config[T], parts train.Parts[T], plan Plan, data *tasks.Dataset, tell func(Event)) error {
+func runTrial[T deq.Float](ctx context.Context, j job, base train.Config[T], parts train.Parts[T], wide Wide, plan Plan, data *tasks.Dataset, tell func(Event)) error {
 	c, lr, err := configure(j, base, parts, plan)
 	if err != nil {
 		return err
@@ -223,9 +241,19 @@ func runTrial[T deq.Float](ctx context.Context, j job, base train.Config[T], par
 	trial := &Trial{Setting: j.setting.name, Rule: j.rule, Seed: j.seed, LearningRate: lr, MaxRadius: math.NaN()}
 	var look *passive[T]
 	var observers []train.Observer[T]
-	if c.Train.Trained != "none" && c.Train.Trained != "readout" {
-		if look, err = newPassive(t, plan.Every); err != nil {
+	if !plan.Holdout && c.Train.Trained != "none" && c.Train.Trained != "readout" {
+		look = &passive[T]{every: plan.Every, radius: math.NaN(), worst: math.NaN()}
+		if look.reference, err = newReference(wide, data, j.seed, c.Train.Trained); err != nil {
 			return err
+		}
+		if plan.Looks > 0 {
+			look.gallery, err = newGallery(t, parts, plan, func(rule string) (train.Config[T], error) {
+				c, _, err := configure(job{setting: j.setting, rule: rule, seed: j.seed}, base, parts, plan)
+				return c, err
+			})
+			if err != nil {
+				return err
+			}
 		}
 		observers = append(observers, look)
 	}
@@ -237,8 +265,12 @@ func runTrial[T deq.Float](ctx context.Context, j job, base train.Config[T], par
 			trial.Diverged, trial.Reason = true, diverged.Error()
 			break
 		}
+		if ctx.Err() != nil || look != nil && look.err != nil {
+			return err
+		}
 		if err != nil {
-			return fmt.Errorf("compare: %s by %s, seed %d: %w", j.setting.name, j.rule, j.seed, err)
+			trial.Error = err.Error()
+			break
 		}
 		if epoch == nil {
 			continue
@@ -251,17 +283,24 @@ func runTrial[T deq.Float](ctx context.Context, j job, base train.Config[T], par
 		trial.Curve = append(trial.Curve, point)
 		tell(Event{Setting: j.setting.name, Rule: j.rule, Seed: j.seed, Epoch: epoch.Epoch, Epochs: epochs, Steps: t.Step, Accuracy: point.TestAccuracy})
 	}
-	score, err := t.Test(ctx)
-	if err != nil {
-		return err
+	trial.TestLoss, trial.TestAccuracy = math.NaN(), math.NaN()
+	if trial.Error == "" {
+		score, err := t.Test(ctx)
+		if ctx.Err() != nil || look != nil && look.err != nil {
+			return err
+		}
+		if err != nil {
+			trial.Error = err.Error()
+		} else {
+			trial.TestLoss, trial.TestAccuracy = float64(score.Loss), float64(score.Accuracy)
+		}
 	}
-	trial.TestLoss, trial.TestAccuracy = float64(score.Loss), float64(score.Accuracy)
 	trial.WallS, trial.PeakBytes, trial.Evals = t.Wall.Seconds(), int64(t.Bytes()), math.NaN()
 	if t.Samples > 0 {
 		trial.Evals = float64(t.Counts.Total()) / float64(t.Samples)
 	}
 	if look != nil {
-		trial.Cosine, trial.MaxRadius = look.points, look.worst
+		trial.Cosine, trial.MaxRadius, trial.Looks = look.points, look.worst, look.looks
 	}
 	tell(Event{Setting: j.setting.name, Rule: j.rule, Seed: j.seed, Epoch: epochs, Epochs: epochs, Steps: t.Step, Accuracy: trial.TestAccuracy, Trial: trial})
 	return nil
@@ -279,24 +318,56 @@ func configure[T deq.Float](j job, base train.Config[T], parts train.Parts[T], p
 	case ReadoutOnly:
 		c.Train.Trained, rule = "readout", base.Rule.Name
 	}
-	if rule != base.Rule.Name { // the base has the options of its own rule
-		e, err := parts.Rules.Lookup(rule)
-		if err != nil {
-			return c, 0, fmt.Errorf("compare: %w", err)
-		}
-		c.Rule = config.Chosen[rules.Rule[T]]{Name: e.Name, Value: e.Value}
-		c = c.Suited(parts)
+	c, err := chosen(rule, c, parts)
+	if err != nil {
+		return c, 0, err
 	}
 	lr := plan.LR
+	if lr == 0 {
+		lr = plan.Rates[j.setting.name][j.rule]
+	}
 	if lr == 0 {
 		lr = learningRates[j.setting.name][j.rule]
 	}
 	if lr == 0 {
 		lr = defaultLearningRate
 	}
-	var err error
 	c.Optimizer.Value, err = withLearningRate(c.Optimizer.Value, lr)
 	return c, lr, err
+}
+
+// chosen is the configuration with another rule, and a solver that it can work with. Its own
+// rule has the options that it gives it.
+func chosen[T deq.Float](rule string, c train.Config[T], parts train.Parts[T]) (train.Config[T], error) {
+	if rule == c.Rule.Name {
+		return c, nil
+	}
+	e, err := parts.Rules.Lookup(rule)
+	if err != nil {
+		return c, fmt.Errorf("compare: %w", err)
+	}
+	c.Rule = config.Chosen[rules.Rule[T]]{Name: e.Name, Value: e.Value}
+	return c.Suited(parts), nil
+}
+
+// Applicable parts rules into those that can train the model on the task and the others.
+func Applicable[T deq.Float](base train.Config[T], parts train.Parts[T], names []string) (yes []string, no []NotApplicable, err error) {
+	data, err := base.Task.Value.Load(base.Train.Seed)
+	if err != nil {
+		return nil, nil, fmt.Errorf("task %q: %w", base.Task.Name, err)
+	}
+	for _, name := range names {
+		c, err := chosen(name, base, parts)
+		if err != nil {
+			return nil, nil, err
+		}
+		if _, err := train.NewOn(c, parts, data); err != nil {
+			no = append(no, NotApplicable{Rule: name, Reason: strings.TrimPrefix(err.Error(), "train: "), err: err})
+			continue
+		}
+		yes = append(yes, name)
+	}
+	return yes, no, nil
 }
 
 // withLearningRate sets the option lr.

@@ -85,7 +85,9 @@ func Bootstrap(x []float64, seed uint64) Interval {
 type Difference struct {
 	N        int // pairs with two finite values
 	Interval     // of the mean difference first − second; Student's t over the pairs
-	// T and PT are the statistic and the two-sided p-value of the paired t test.
+	// T and PT are the statistic and the two-sided p-value of the paired t test. Pairs that all
+	// differ by the same, as accuracies of few samples may, have no spread to judge by, and T and
+	// PT are NaN, unless they do not differ at all.
 	T, PT float64
 	// PFlip is the two-sided p-value of the sign-flip permutation test on the mean
 	// difference, which assumes only that under no difference both signs are equally
@@ -112,14 +114,14 @@ func PairedDifference(a, b []float64) Difference {
 	d := Difference{N: len(diffs), Interval: MeanInterval(diffs), T: math.NaN(), PT: math.NaN(), PFlip: signFlip(diffs)}
 	if d.N >= 2 {
 		mean, sd := stat.MeanStdDev(diffs, nil)
-		d.T = mean / (sd / math.Sqrt(float64(d.N)))
-		switch {
-		case sd > 0:
+		switch spread := sd > 1e-12*math.Abs(mean); {
+		case spread:
+			d.T = mean / (sd / math.Sqrt(float64(d.N)))
 			d.PT = 2 * distuv.StudentsT{Mu: 0, Sigma: 1, Nu: float64(d.N - 1)}.Survival(math.Abs(d.T))
 		case mean == 0:
 			d.T, d.PT = 0, 1
 		default:
-			d.PT = 0
+			d.Lo, d.Hi = mean, mean
 		}
 	}
 	return d
@@ -202,17 +204,7 @@ func Loss(t Trial) float64 { return t.TestLoss }
 
 // Compare is the paired difference a − b of a measure over the seeds that both rows have.
 func Compare(a, b *Row, measure Measure) Difference {
-	of := map[uint64]float64{}
-	for _, t := range b.Trials {
-		of[t.Seed] = measure(t)
-	}
-	var x, y []float64
-	for _, t := range a.Trials {
-		if v, ok := of[t.Seed]; ok {
-			x, y = append(x, measure(t)), append(y, v)
-		}
-	}
-	return PairedDifference(x, y)
+	return PairedDifference(paired(a, b, measure))
 }
 
 func onlyFinite(x []float64) []float64 {

@@ -2,6 +2,7 @@ package compare
 
 import (
 	"math"
+	"slices"
 	"testing"
 
 	"attractor/internal/rng"
@@ -134,8 +135,12 @@ func TestPairedDifference(t *testing.T) {
 		}
 	})
 	t.Run("constant shift", func(t *testing.T) {
-		if d := PairedDifference([]float64{2, 3, 4}, []float64{1, 2, 3}); !d.ExcludesZero() || d.PT != 0 {
-			t.Errorf("constant shift: %+v", d)
+		for _, shift := range []float64{1, 0.1} { // 0.1 leaves a spread of rounding errors
+			d := PairedDifference([]float64{2 + shift, 3 + shift, 4 + shift}, []float64{2, 3, 4})
+			if !d.ExcludesZero() || !math.IsNaN(d.PT) || d.Lo != d.Hi || d.PFlip != 0.25 {
+				t.Errorf("constant shift: %+v", d)
+			}
+			near(t, "mean", d.Mean, shift, 1e-12)
 		}
 	})
 	t.Run("gap", func(t *testing.T) {
@@ -175,5 +180,60 @@ func TestMannWhitney(t *testing.T) {
 	}
 	if _, _, err = MannWhitney(nil, []float64{1}); err == nil {
 		t.Error("no error for an empty sample")
+	}
+}
+
+func TestHolm(t *testing.T) {
+	// R: p.adjust(c(0.01, 0.04, 0.03, 0.005), "holm").
+	for i, want := range []float64{0.03, 0.06, 0.06, 0.02} {
+		near(t, "corrected p", Holm([]float64{0.01, 0.04, 0.03, 0.005})[i], want, 1e-12)
+	}
+	got := Holm([]float64{0.03, none, 0.7, 0.6})
+	near(t, "beside a NaN", got[0], 0.09, 1e-12)
+	if !math.IsNaN(got[1]) || got[2] != 1 || got[3] != 1 {
+		t.Errorf("corrected %v", got)
+	}
+}
+
+// With no difference at all, one family in twenty has a rejection; uncorrected it is many more.
+func TestHolmKeepsTheLevel(t *testing.T) {
+	const families, rules, seeds = 2000, 5, 4
+	r := rng.Stream(3, "holm")
+	raw, corrected := 0, 0
+	for range families {
+		p := make([]float64, rules)
+		for i := range p {
+			d := make([]float64, seeds)
+			for k := range d {
+				d[k] = r.NormFloat64()
+			}
+			p[i] = PairedDifference(d, make([]float64, seeds)).PT
+		}
+		if slices.Min(p) < level {
+			raw++
+		}
+		if slices.Min(Holm(p)) < level {
+			corrected++
+		}
+	}
+	near(t, "families with a rejection", float64(corrected)/families, 0.05, 3*math.Sqrt(0.05*0.95/families))
+	if float64(raw)/families < 0.18 {
+		t.Errorf("uncorrected only %d of %d", raw, families)
+	}
+}
+
+// The least p is what the test gives for data that are as far apart as can be.
+func TestLeastP(t *testing.T) {
+	for n := 1; n <= 6; n++ {
+		a, b := make([]float64, n), make([]float64, n)
+		for i := range a {
+			a[i], b[i] = float64(i), float64(100+i*i)
+		}
+		near(t, "sign-flip", PairedDifference(a, b).PFlip, LeastSignFlip(n), 1e-12)
+		_, p, err := MannWhitney(a, b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		near(t, "Mann–Whitney", p, LeastMannWhitney(n, n), 1e-12)
 	}
 }

@@ -5,8 +5,11 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"attractor/train"
 )
 
 // Escape sequences for a terminal that has colours.
@@ -18,29 +21,34 @@ const (
 )
 
 // longest is how much of a rule's name a table shows.
-const longest = 18
+const longest = 21
+
+// columns is the width of a page.
+const columns = 100
 
 // WriteTable writes a setting as a table of at most 100 columns: the rules, then the
 // controls, then why rules fail. The best rule is bold and a failing one red when color
 // is true, which is for the caller to decide (a terminal, and NO_COLOR not set).
 func WriteTable(w io.Writer, s Setting, color bool) error {
-	header := []string{"rule", "test accuracy %", "loss", "cosine", "evals/step", "wall s", "memory", "div.", "fails"}
+	t := textTable{header: []string{"rule", "test accuracy %", "loss", "cosine", "evals", "wall s", "memory", "div.", "fails"}, style: map[string]string{}}
 	y := yardstickOf(&s)
 	learn, _ := y.best(&s)
 	var rules, controls [][]string
-	style := map[string]string{}
 	if len(learn) > 0 {
-		style[shorten(learn[0].Rule)] = boldOn
+		t.style[shorten(learn[0].Rule)] = boldOn
 	}
-	var notes []string
+	var notes, undefined []string
 	for i := range s.Rules {
 		r := &s.Rules[i]
 		cells := []string{shorten(r.Rule), accuracyCell(r.TestAccuracy), number(r.TestLoss.Mean, 4), cosineCell(r), number(r.Evals, 3),
 			number(r.WallS, 3), Bytes(r.PeakBytes), fmt.Sprintf("%d/%d", r.Diverged, len(r.Trials)), ""}
 		if r.Fails != "" {
 			cells[8] = "yes"
-			style[cells[0]] = redOn
+			t.style[cells[0]] = redOn
 			notes = append(notes, fmt.Sprintf("%s fails: %s", r.Rule, r.Fails))
+		}
+		if taken, defined := r.cosines(); defined < taken {
+			undefined = append(undefined, fmt.Sprintf("%s %d of %d", r.Rule, taken-defined, taken))
 		}
 		if r.Control {
 			controls = append(controls, cells)
@@ -48,14 +56,127 @@ func WriteTable(w io.Writer, s Setting, color bool) error {
 			rules = append(rules, cells)
 		}
 	}
-	width := make([]int, len(header))
-	for _, row := range append(append([][]string{header}, rules...), controls...) {
+	t.groups = [][][]string{rules, controls}
+	b := bufio.NewWriter(w)
+	title := s.Name
+	if color {
+		title = boldOn + title + reset
+	}
+	fmt.Fprintln(b, title)
+	t.write(b, color)
+	for _, n := range notes {
+		fold(b, n, columns)
+	}
+	if len(undefined) > 0 {
+		fold(b, "cosine: the mean of what there is; no exact gradient, as a fixed point or adjoint was not found in float64, at so many looks: "+strings.Join(undefined, ", "), columns)
+	}
+	return b.Flush()
+}
+
+// WriteContrasts writes how the rules of a setting differ from its reference: nothing where
+// there is nothing to compare.
+func WriteContrasts(w io.Writer, s Setting) error {
+	y := yardstickOf(&s)
+	t := textTable{header: []string{"rule", "diff.", "95 % interval", "bootstrap", "p t", "Holm", "p flip", "Holm", "p M–W"}, groups: make([][][]string, 2)}
+	for _, r := range s.Rules {
+		c := r.Contrast
+		if c == nil || c.Pairs < 2 {
+			continue
+		}
+		group := boolInt(r.Control)
+		t.groups[group] = append(t.groups[group], []string{shorten(r.Rule), y.gap(c.Difference.Mean), dash(ends(c.Difference, y.gap)), dash(ends(c.Bootstrap, y.gap)),
+			pCell(c.PT), pCell(c.PTHolm), pCell(c.PFlip), pCell(c.PFlipHolm), pCell(c.PRank)})
+	}
+	if len(t.groups[0]) == 0 {
+		return nil
+	}
+	b := bufio.NewWriter(w)
+	fmt.Fprintf(b, "%s: %s less that of %s%s\n", s.Name, y.name, s.Reference, strings.ReplaceAll(y.unit, " points", ", in points"))
+	t.write(b, false)
+	return b.Flush()
+}
+
+// WriteAlignment writes what the rules make of the runs of the reference, with the cosines between
+// any two where they are few: nothing where they did not look on.
+func WriteAlignment(w io.Writer, s Setting) error {
+	moments := s.alignmentsOf(s.Reference)
+	if len(moments) == 0 {
+		return nil
+	}
+	last := moments[len(moments)-1]
+	t := textTable{header: []string{"rule"}}
+	for _, a := range moments {
+		t.header = append(t.header, fmt.Sprintf("cosine,\nep. %.3g", float64(a.Epoch)))
+	}
+	t.header = append(t.header, "norm\nratio", "signs\n%", "bias", "sd", "descent\nper eval", "descent\nper MiB")
+	var rows [][]string
+	for _, v := range last.Views {
+		cells := []string{shorten(v.Rule)}
+		for _, a := range moments {
+			cells = append(cells, fixed(a.View(v.Rule).Cosine.Mean, 3))
+		}
+		rows = append(rows, append(cells, fixed(v.NormRatio.Mean, 2), fixed(100*v.SignAgreement.Mean, 0), fixed(root(v.BiasSquared.Mean), 2),
+			fixed(root(v.Variance.Mean), 2), number(v.PerEval.Mean, 3), number(v.PerMiB.Mean, 3)))
+	}
+	t.groups = [][][]string{rows}
+	b := bufio.NewWriter(w)
+	fold(b, fmt.Sprintf("%s: what all rules make of the same batches while %s drives; from the norm ratio on at epoch %.3g", s.Name, s.Reference, float64(last.Epoch)), columns)
+	t.write(b, false)
+	if last.Dropped > 0 {
+		fold(b, fmt.Sprintf("%d of %d samples are left out there: they have no exact gradient", last.Dropped, last.Dropped+last.Samples), columns)
+	}
+	for _, v := range last.Views {
+		if v.Error != "" {
+			fold(b, fmt.Sprintf("%s: %s", v.Rule, v.Error), columns)
+		}
+	}
+	if n := len(last.Gradients); n <= 12 {
+		fmt.Fprintf(b, "\n%s: cosines between gradients at epoch %.3g while %s drives\n", s.Name, float64(last.Epoch), s.Reference)
+		m := textTable{header: []string{""}}
+		rows := make([][]string, n)
+		for i, name := range last.Gradients {
+			m.header = append(m.header, fmt.Sprint(i+1))
+			rows[i] = []string{fmt.Sprintf("%2d %s", i+1, shorten(name))}
+			for k := range last.Gradients {
+				text := ""
+				if k <= i {
+					text = cosineText(last.Cosines[i][k].Mean)
+				}
+				rows[i] = append(rows[i], text)
+			}
+		}
+		m.groups = [][][]string{rows}
+		m.write(b, false)
+	}
+	return b.Flush()
+}
+
+// textTable is a table for a terminal: the first column to the left, the others to the right,
+// the groups of rows parted by lines.
+type textTable struct {
+	header []string // may have two lines
+	groups [][][]string
+	style  map[string]string // of rows, by their first cell
+}
+
+func (t textTable) write(w io.Writer, color bool) {
+	head := make([][]string, 2)
+	for _, h := range t.header {
+		over, under, two := strings.Cut(h, "\n")
+		if !two {
+			over, under = "", over
+		}
+		head[0], head[1] = append(head[0], over), append(head[1], under)
+	}
+	if strings.Join(head[0], "") == "" {
+		head = head[1:]
+	}
+	width := make([]int, len(t.header))
+	for _, row := range slices.Concat(append([][][]string{head}, t.groups...)...) {
 		for i, c := range row {
 			width[i] = max(width[i], utf8.RuneCountInString(c))
 		}
 	}
-
-	b := bufio.NewWriter(w)
 	total := 2 * (len(width) - 1)
 	for _, n := range width {
 		total += n
@@ -77,28 +198,22 @@ func WriteTable(w io.Writer, s Setting, color bool) error {
 		if color && style != "" {
 			text = style + text + reset
 		}
-		fmt.Fprintln(b, text)
+		fmt.Fprintln(w, text)
 	}
-	title := s.Name
-	if color {
-		title = boldOn + title + reset
+	for _, h := range head {
+		line(h, dimOn)
 	}
-	fmt.Fprintln(b, title)
-	line(header, dimOn)
-	fmt.Fprintln(b, strings.Repeat("─", total))
-	for _, cells := range rules {
-		line(cells, style[cells[0]])
-	}
-	if len(controls) > 0 {
-		fmt.Fprintln(b, strings.Repeat("┄", total))
-		for _, cells := range controls {
-			line(cells, style[cells[0]])
+	rule := "─"
+	for _, rows := range t.groups {
+		if len(rows) == 0 {
+			continue
 		}
+		fmt.Fprintln(w, strings.Repeat(rule, total))
+		for _, cells := range rows {
+			line(cells, t.style[cells[0]])
+		}
+		rule = "┄"
 	}
-	for _, n := range notes {
-		fold(b, n, 100)
-	}
-	return b.Flush()
 }
 
 // fold writes text in lines of at most width columns, broken at spaces, the later ones
@@ -145,6 +260,36 @@ func cosineCell(r *Row) string {
 		return "–"
 	}
 	return signed(fmt.Sprintf("%.3f", r.CosineToExact.Mean))
+}
+
+// fixed writes a value with so many decimals.
+func fixed(v float64, decimals int) string {
+	if !finite(v) {
+		return "–"
+	}
+	return signed(fmt.Sprintf("%.*f", decimals, v))
+}
+
+// root is the length that belongs to the estimate of a square, which may fall below zero.
+func root(square float64) float64 {
+	if square < 0 {
+		return 0
+	}
+	return math.Sqrt(square)
+}
+
+func pCell(p train.Number) string {
+	if !finite(float64(p)) {
+		return "–"
+	}
+	return pValue(float64(p))
+}
+
+func dash(text string) string {
+	if text == "" {
+		return "–"
+	}
+	return text
 }
 
 // number writes a value with that many significant digits, never longer than a column.

@@ -22,7 +22,7 @@ func TestTable(t *testing.T) {
 		if strings.Contains(b.String(), "\x1b") {
 			t.Error("colours were not asked for")
 		}
-		for _, want := range []string{"implicit", "feedback-alignment", "evals/step", "MiB", "node-perturbation fails: "} {
+		for _, want := range []string{"implicit", "feedback-alignment", "evals", "MiB", "node-perturbation fails: "} {
 			if !strings.Contains(b.String(), want) {
 				t.Errorf("no %q in\n%s", want, b.String())
 			}

@@ -21,7 +21,39 @@ type Choice struct {
 	Setting string      `json:"setting"`
 	Rule    string      `json:"rule"`
 	LR      float64     `json:"learning_rate"`
+	AtEnd   bool        `json:"at_end"` // of Grid: a better rate may lie beyond
 	Tried   []Candidate `json:"tried"`
+}
+
+// Rates are learning rates by setting and rule.
+type Rates map[string]map[string]float64
+
+// RatesOf are the rates that were chosen.
+func RatesOf(choices []Choice) Rates {
+	r := Rates{}
+	for _, c := range choices {
+		if r[c.Setting] == nil {
+			r[c.Setting] = map[string]float64{}
+		}
+		r[c.Setting][c.Rule] = c.LR
+	}
+	return r
+}
+
+// Check reports a rule of the plan, or a control that learns, that has no rate.
+func (r Rates) Check(plan Plan) error {
+	plan = plan.withDefaults()
+	for _, s := range settings {
+		if !slices.Contains(plan.Settings, s.name) {
+			continue
+		}
+		for _, rule := range slices.Concat(plan.Rules, s.controls) {
+			if rule != Untrained && r[s.name][rule] == 0 {
+				return fmt.Errorf("compare: no learning rate of %s in the setting %s", rule, s.name)
+			}
+		}
+	}
+	return nil
 }
 
 // Candidate is what one learning rate reached on the held-out part of the training data.
@@ -35,13 +67,20 @@ type Candidate struct {
 // Tune runs the plan once for every learning rate of Grid, training on four fifths of the
 // training data and scoring on the rest, and chooses for every rule the rate with the best mean
 // accuracy (for regression, or between equals, the least mean loss). The test data stays
-// untouched.
-func Tune[T deq.Float](ctx context.Context, base train.Config[T], parts train.Parts[T], plan Plan, notify func(Event)) ([]Choice, error) {
+// untouched. Every rule has the same budget: the same rates, seeds and steps. Trials that done
+// holds are taken from there; notify is as in Run, over all rates.
+func Tune[T deq.Float](ctx context.Context, base train.Config[T], parts train.Parts[T], plan Plan, done []Trial, notify func(Event)) ([]Choice, error) {
 	plan.Holdout = true
 	var choices []Choice
-	for _, lr := range Grid {
+	for k, lr := range Grid {
 		plan.LR = lr
-		settings, err := Run(ctx, base, parts, plan, nil, notify)
+		own := slices.DeleteFunc(slices.Clone(done), func(t Trial) bool { return t.LearningRate != lr })
+		settings, err := Run(ctx, base, parts, Wide{}, plan, own, func(e Event) {
+			e.Done, e.Trials = e.Done+k*e.Trials, len(Grid)*e.Trials
+			if notify != nil {
+				notify(e)
+			}
+		})
 		if err != nil {
 			return choices, fmt.Errorf("compare: tune at learning rate %g: %w", lr, err)
 		}
@@ -60,7 +99,8 @@ func Tune[T deq.Float](ctx context.Context, base train.Config[T], parts train.Pa
 		}
 	}
 	for i := range choices {
-		choices[i].LR = slices.MaxFunc(choices[i].Tried, better).LR
+		best := slices.MaxFunc(choices[i].Tried, better).LR
+		choices[i].LR, choices[i].AtEnd = best, best == Grid[0] || best == Grid[len(Grid)-1]
 	}
 	return choices, nil
 }
@@ -95,17 +135,32 @@ func WriteChoices(w io.Writer, choices []Choice) error {
 	for _, lr := range Grid {
 		fmt.Fprintf(t, "%g\t", lr)
 	}
-	fmt.Fprintln(t, "chosen\t")
+	fmt.Fprintln(t, "chosen \t")
+	ends := false
 	for _, c := range choices {
 		fmt.Fprintf(t, "%s\t%s\t", c.Setting, c.Rule)
 		for _, k := range c.Tried {
-			if math.IsNaN(k.Accuracy.Mean) {
-				fmt.Fprintf(t, "loss %.3g\t", k.Loss.Mean)
-			} else {
-				fmt.Fprintf(t, "%.1f%%\t", 100*k.Accuracy.Mean)
+			text := fmt.Sprintf("%.1f%%", 100*k.Accuracy.Mean)
+			switch {
+			case math.IsNaN(k.Accuracy.Mean) && math.IsNaN(k.Loss.Mean):
+				text = "–"
+			case math.IsNaN(k.Accuracy.Mean):
+				text = fmt.Sprintf("loss %.3g", k.Loss.Mean)
 			}
+			if k.Diverged > 0 {
+				text += fmt.Sprintf(" (%d div.)", k.Diverged)
+			}
+			fmt.Fprintf(t, "%s\t", text)
 		}
-		fmt.Fprintf(t, "%g\t\n", c.LR)
+		mark := " "
+		if c.AtEnd {
+			mark, ends = "*", true
+		}
+		fmt.Fprintf(t, "%g%s\t\n", c.LR, mark)
 	}
-	return t.Flush()
+	if err := t.Flush(); err != nil || !ends {
+		return err
+	}
+	_, err := fmt.Fprintln(w, "* the last rate that was tried on that side: a better one may lie beyond")
+	return err
 }

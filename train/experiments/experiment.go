@@ -22,11 +22,21 @@ type Func func(ctx context.Context, o Options) (*Result, error)
 // Run implements Experiment.
 func (f Func) Run(ctx context.Context, o Options) (*Result, error) { return f(ctx, o) }
 
+// Quirky is an Experiment whose published script does something that the paper does not say. It is
+// done with Options.Faithful only.
+type Quirky struct {
+	Func
+	Quirk string // what it does
+}
+
 // Options say how an experiment is run.
 type Options struct {
 	Quick bool   // a small part of it, to see that it works; what needs all of it is not checked
 	Seed  uint64 // 0: the published one, or the experiment's own
 	Out   string // folder for figures, which must exist; empty for none
+
+	// Faithful asks for the quirk of the published script, of an experiment that is Quirky.
+	Faithful bool
 
 	// Progress, which may be nil, is told how much of the work is done. It is called
 	// from one goroutine at a time.

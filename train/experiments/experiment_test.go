@@ -29,3 +29,22 @@ func TestChecks(t *testing.T) {
 		t.Errorf("%+v", r.Checks)
 	}
 }
+
+// Progress counts every part once, whatever a piece says.
+func TestWorkInParts(t *testing.T) {
+	told := 0
+	o := Options{Progress: func(done, total int, _ string) {
+		if told++; done != told || total != 15 {
+			t.Errorf("progress %d/%d after %d", done, total, told-1)
+		}
+	}}
+	err := o.WorkInParts(t.Context(), 3, 5, func(i int, done func()) error {
+		for range 4 * i { // 0, 4 and 8 of 5 parts
+			done()
+		}
+		return nil
+	}, func(int) string { return "" })
+	if err != nil || told != 15 {
+		t.Errorf("%d parts told, error %v", told, err)
+	}
+}

@@ -22,8 +22,25 @@ import (
 // Z. Geng, X.-Y. Zhang, S. Bai, Y. Wang and Z. Lin, On Training Implicit Models, NeurIPS 2021,
 // arXiv:2111.05177.
 type Phantom[T deq.Float] struct {
-	Steps   int     `default:"5" doc:"damped steps k"`
+	Steps   int     `default:"5" doc:"damped steps k" order:"k"`
 	Damping float64 `default:"0.5" doc:"step length τ, 0 < τ ≤ 1"`
+}
+
+func phantomEntry[T deq.Float]() Entry[T] {
+	return Entry[T]{Name: "phantom", Value: Phantom[T]{}, Doc: `phantom gradient: a few damped steps from z*, differentiated
+
+Returns uᵀ∂f/∂θ with u = τΣ_{i<k} (τJᵀ + (1−τ)I)ⁱ ∂L/∂z*, which is the derivative of k steps
+z ← (1−τ)z + τf(z, x) from z*. Damping tames eigenvalues of J that the Neumann series cannot.
+k − 1 products with Jᵀ.`,
+		Refs: []string{`@inproceedings{geng2021training,
+  title     = {On Training Implicit Models},
+  author    = {Geng, Zhengyang and Zhang, Xin-Yu and Bai, Shaojie and Wang, Yisen and Lin, Zhouchen},
+  booktitle = {Advances in Neural Information Processing Systems},
+  volume    = {34},
+  year      = {2021},
+  eprint    = {2111.05177},
+  archiveprefix = {arXiv}
+}`}}
 }
 
 // Validate reports options outside their range.
@@ -43,6 +60,11 @@ func (r Phantom[T]) Check(*deq.Layer[T]) error { return r.Validate() }
 
 // Exact implements Rule.
 func (Phantom[T]) Exact() bool { return false }
+
+// Audit implements Rule.
+func (r Phantom[T]) Audit() Audit {
+	return Audit{RecurrentTransport: options.WithDefaults(r).Steps > 1, ReadoutTransport: true, Memory: "n", Time: "k n^2"}
+}
 
 // Gradient implements EquilibriumRule.
 func (r Phantom[T]) Gradient(ctx context.Context, s Situation[T], g deq.Params[T]) (Report, error) {

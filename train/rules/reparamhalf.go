@@ -18,6 +18,17 @@ import (
 // a = (I − WG) v. Where φ saturates v is not damped as in reparam-gradient.
 type ReparamHalf[T deq.Float] struct{}
 
+func reparamHalfEntry[T deq.Float]() Entry[T] {
+	return Entry[T]{Name: "reparam-gradient-half", Value: ReparamHalf[T]{}, Doc: `reparam-gradient without the gain on the left
+
+For a cell φ(zWᵀ + xUᵀ + b), with G = diag φ′ and v = ∂L/∂z*:
+ΔW = [(I − WG)v] [(I − WG)ᵀ(I − WG)z*]ᵀ, ΔU = a xᵀ, Δb = a with a = (I − WG)v.
+The exact gradient times positive definite matrices on both sides, where φ increases: a
+descent direction for each sample, without an adjoint solve. The forms for U and b are
+this project's extension.`,
+		Refs: []string{zhu2024}}
+}
+
 // Check implements Rule: the cell must have one activation, fed by W·z.
 func (ReparamHalf[T]) Check(l *deq.Layer[T]) error {
 	if err := l.SingleActivation(); err != nil {
@@ -28,6 +39,11 @@ func (ReparamHalf[T]) Check(l *deq.Layer[T]) error {
 
 // Exact implements Rule.
 func (ReparamHalf[T]) Exact() bool { return false }
+
+// Audit implements Rule.
+func (ReparamHalf[T]) Audit() Audit {
+	return Audit{RecurrentTransport: true, ReadoutTransport: true, Memory: "n", Time: "n^2"}
+}
 
 // Gradient implements EquilibriumRule. Rows are samples: a = V − (g⊙V)Wᵀ,
 // c = Z − (g⊙Z)Wᵀ, d = c − g⊙(cW), ΔW = aᵀd.

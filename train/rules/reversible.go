@@ -27,10 +27,26 @@ import (
 // S. McCallum, K. Arora and J. Foster, Reversible Deep Equilibrium Models, 2025,
 // arXiv:2509.12917.
 type Reversible[T deq.Float] struct {
-	Steps    int     `default:"8" doc:"steps T of the relaxation, of two evaluations each"`
+	Steps    int     `default:"8" doc:"steps T of the relaxation, of two evaluations each" order:"T"`
 	Beta     float64 `default:"0.8" doc:"step length β, 0 < β < 2, not 1"`
 	Every    int     `doc:"steps after which a pair of states is kept, from which the way back begins anew; 0: none is"`
 	MaxDrift float64 `default:"1e-3" doc:"relative drift above which a sample counts as failed"`
+}
+
+func reversibleEntry[T deq.Float]() Entry[T] {
+	return Entry[T]{Name: "reversible", Value: Reversible[T]{}, Doc: `back-propagation through a relaxation that is run backwards (RevDEQ)
+
+Relaxes two coupled states, y ← (1−β)y + βf(z, x) and z ← (1−β)z + βf(y, x), and recovers them
+from the last ones on the way back: exact for that relaxation, in a memory that does not depend
+on the steps. Rounding grows on the way back; the drift is measured and reported, and a sample
+with more than max_drift counts as failed.`,
+		Refs: []string{`@misc{mccallum2025reversible,
+  title  = {Reversible Deep Equilibrium Models},
+  author = {McCallum, Sam and Arora, Kamran and Foster, James},
+  year   = {2025},
+  eprint = {2509.12917},
+  archiveprefix = {arXiv}
+}`}}
 }
 
 // Validate reports options outside their range.
@@ -53,18 +69,32 @@ func (r Reversible[T]) Check(*deq.Layer[T]) error { return r.Validate() }
 // Exact implements Rule.
 func (Reversible[T]) Exact() bool { return true }
 
+// Audit implements Rule.
+func (r Reversible[T]) Audit() Audit {
+	a := Audit{RecurrentTransport: true, ReadoutTransport: true, Phases: true, Memory: "n", Time: "T n^2"}
+	if r.Every > 0 {
+		a.StoredStates, a.Memory = true, "T n"
+	}
+	return a
+}
+
 // Horizon implements TemporalRule.
 func (r Reversible[T]) Horizon() int { return options.WithDefaults(r).Steps }
 
-// Relax implements Relaxer.
-func (r Reversible[T]) Relax(ctx context.Context, l *deq.Layer[T], x []T) (*deq.Trajectory[T], error) {
-	r = options.WithDefaults(r)
-	return l.RelaxReversibly(ctx, x, nil, r.Steps, r.Beta, r.Every)
+// CheckSequence implements SequenceChecker: a sequence has losses at states that are not kept.
+func (Reversible[T]) CheckSequence(int) error {
+	return fmt.Errorf("it keeps no state of a sequence to be read out but the last: use bptt, or unrolled, which takes less memory")
 }
 
-// Gradient implements TemporalRule. The trajectory must be one of Relax.
-func (r Reversible[T]) Gradient(ctx context.Context, tr *deq.Trajectory[T], o *deq.Output[T], g deq.Params[T]) (Report, error) {
-	err := tr.VJP(ctx, o.DZ, g)
-	rep := Report{Bytes: tr.Bytes() + 2*bytesOf(o.DZ), Drift: tr.Drift, MaxDrift: options.WithDefaults(r).MaxDrift}
+// Run implements Runner.
+func (r Reversible[T]) Run(ctx context.Context, l *deq.Layer[T], q deq.Sequence[T]) (*deq.Trajectory[T], error) {
+	r = options.WithDefaults(r)
+	return l.RunReversibly(ctx, q, r.Beta, r.Every)
+}
+
+// Gradient implements TemporalRule. The trajectory must be one of Run.
+func (r Reversible[T]) Gradient(ctx context.Context, p Passage[T], g deq.Params[T]) (Report, error) {
+	err := p.VJP(ctx, deq.Back[T]{Outputs: p.Outputs}, g)
+	rep := Report{Bytes: p.Bytes() + 2*bytesOfOutputs(p.Outputs), Drift: p.Drift, MaxDrift: options.WithDefaults(r).MaxDrift}
 	return rep, err
 }

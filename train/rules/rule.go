@@ -2,13 +2,14 @@
 // from an equilibrium or a trajectory. They are pure: several can look at one equilibrium,
 // one of them drives the weights.
 //
-// A new rule is one file: a struct with its options as tagged fields, Check, one of the
-// two Gradient methods, and an entry in Catalog; package ruletest then tests it.
+// A new rule is one file: a struct with its options as tagged fields, Check, Exact, Audit,
+// one of the two Gradient methods, and its entry, which Catalog lists; package ruletest then tests it.
 package rules
 
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"attractor/deq"
 	"attractor/solvers"
@@ -21,6 +22,8 @@ type Rule[T deq.Float] interface {
 	// Exact reports whether the rule computes the gradient itself, up to solver tolerance
 	// or truncation, rather than something else that descends.
 	Exact() bool
+	// Audit states what the rule needs, with its options as they are.
+	Audit() Audit
 }
 
 // EquilibriumRule takes its gradient from z*.
@@ -31,13 +34,24 @@ type EquilibriumRule[T deq.Float] interface {
 	Gradient(ctx context.Context, s Situation[T], g deq.Params[T]) (Report, error)
 }
 
-// TemporalRule takes its gradient from a relaxation over a fixed number of steps, whose last
-// state is read out.
+// TemporalRule takes its gradient from a trajectory: a relaxation at a constant input, whose last
+// state is read out, or a sequence, whose states are read out where they have a loss. Online
+// rules go through the passage step by step and keep their traces to themselves.
 type TemporalRule[T deq.Float] interface {
 	Rule[T]
-	Horizon() int // steps of the relaxation
-	// Gradient is as in EquilibriumRule; o is the readout of the last state.
-	Gradient(ctx context.Context, tr *deq.Trajectory[T], o *deq.Output[T], g deq.Params[T]) (Report, error)
+	Horizon() int // steps of a relaxation; a sequence has its own
+	// Gradient is as in EquilibriumRule.
+	Gradient(ctx context.Context, p Passage[T], g deq.Params[T]) (Report, error)
+}
+
+// Passage is what a TemporalRule is given.
+type Passage[T deq.Float] struct {
+	*deq.Trajectory[T]
+	Outputs deq.Outputs[T] // of the states z_t, by t = 0 … Steps
+	Loss    deq.Loss[T]    // for rules that need it at other states
+	Own     Own[T]         // the rule's own parameters, if it is Parametric
+	Random  Randomness     // for rules that draw
+	Trained []int          // indices of the parameters that learn; nil: all
 }
 
 // ForwardChecker is a rule that needs something of the forward solver. Like Check it is asked
@@ -46,17 +60,27 @@ type ForwardChecker[T deq.Float] interface {
 	CheckForward(forward deq.Solver[T]) error
 }
 
-// Relaxer is a TemporalRule with a relaxation of its own.
-type Relaxer[T deq.Float] interface {
-	Relax(ctx context.Context, l *deq.Layer[T], x []T) (*deq.Trajectory[T], error)
+// Runner is a TemporalRule that runs the cell in a way of its own.
+type Runner[T deq.Float] interface {
+	Run(ctx context.Context, l *deq.Layer[T], q deq.Sequence[T]) (*deq.Trajectory[T], error)
 }
 
-// Relax runs the relaxation that a rule takes its gradient from.
-func Relax[T deq.Float](ctx context.Context, rule TemporalRule[T], l *deq.Layer[T], x []T) (*deq.Trajectory[T], error) {
-	if r, ok := rule.(Relaxer[T]); ok {
-		return r.Relax(ctx, l, x)
+// Run runs the trajectory that a rule takes its gradient from: a sequence or, with no Steps, a
+// relaxation as long as the rule's horizon.
+func Run[T deq.Float](ctx context.Context, rule TemporalRule[T], l *deq.Layer[T], q deq.Sequence[T]) (*deq.Trajectory[T], error) {
+	if q.Steps == 0 {
+		q.Steps = rule.Horizon()
 	}
-	return l.Relax(ctx, x, nil, rule.Horizon())
+	if r, ok := rule.(Runner[T]); ok {
+		return r.Run(ctx, l, q)
+	}
+	return l.Run(ctx, q)
+}
+
+// SequenceChecker is a TemporalRule that cannot take its gradient from every sequence. Like Check it
+// is asked before training starts.
+type SequenceChecker interface {
+	CheckSequence(steps int) error
 }
 
 // Situation is what an EquilibriumRule is given.
@@ -66,12 +90,18 @@ type Situation[T deq.Float] struct {
 	Loss     deq.Loss[T]    // for rules that need it at other states
 	Forward  deq.Solver[T]  // for rules that relax the cell again
 	Backward deq.Solver[T]  // for rules that solve the adjoint
+	Own      Own[T]         // the rule's own parameters, if it is Parametric
+	Random   Randomness     // for rules that draw
+	Trained  []int          // indices of the parameters that learn; nil: all
 
 	// Guess, if not nil, is an initial guess of the adjoint [rows, units], for rules that are
 	// WarmStarters. Tell, if not nil, is told the u of rules whose gradient is uᵀ ∂f/∂θ.
 	Guess []T
 	Tell  func(u []T)
 }
+
+// learns reports whether the parameter with that index learns.
+func (s Situation[T]) learns(i int) bool { return s.Trained == nil || slices.Contains(s.Trained, i) }
 
 // pullBack adds uᵀ ∂f/∂θ to g.
 func (s Situation[T]) pullBack(u []T, g deq.Params[T]) error {
@@ -133,7 +163,10 @@ func (r Report) Err() error {
 }
 
 // Failed is the number of samples of which some solve did not converge, or that drifted.
-func (r Report) Failed() int {
+func (r Report) Failed() int { return len(r.FailedSamples()) }
+
+// FailedSamples are the samples that Failed counts.
+func (r Report) FailedSamples() map[int]bool {
 	failed := map[int]bool{}
 	for _, s := range r.Solves {
 		for i, status := range s.Status {
@@ -147,7 +180,16 @@ func (r Report) Failed() int {
 			failed[b] = true
 		}
 	}
-	return len(failed)
+	return failed
+}
+
+// bytesOfOutputs is the memory of ∂L/∂z of the outputs of a passage.
+func bytesOfOutputs[T deq.Float](outputs deq.Outputs[T]) int {
+	n := 0
+	for t := range outputs {
+		n += bytesOf(outputs.DZ(t))
+	}
+	return n
 }
 
 func bytesOf[T deq.Float](buffers ...[]T) int {

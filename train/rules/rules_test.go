@@ -16,13 +16,35 @@ func TestContract(t *testing.T) {
 			switch e.Name { // those that are exact in the limit
 			case "bptt":
 				rule = rules.BPTT[float64]{Steps: 400}
+			case "rtrl":
+				rule = rules.RTRL[float64]{Steps: 100}
 			case "unrolled":
 				rule = rules.Unrolled[float64]{Steps: 400}
 			case "reversible":
 				rule = rules.Reversible[float64]{Steps: 100, Every: 8}
+			case "node-perturbation": // or in the mean
+				rule = rules.NodePerturbation[float64]{Perturbation: rules.Perturbation{Draws: 50}}
+			case "weight-perturbation":
+				rule = rules.WeightPerturbation[float64]{Perturbation: rules.Perturbation{Draws: 200}}
 			}
 			ruletest.Test(t, rule)
 		})
+	}
+}
+
+// The contract holds for options other than the defaults.
+func TestContractOfOptions(t *testing.T) {
+	for name, rule := range map[string]rules.Rule[float64]{
+		"neumann, one term":   rules.Neumann[float64]{Terms: 1},
+		"shine, refined":      rules.Shine[float64]{Refine: 1},
+		"unrolled, all kept":  rules.Unrolled[float64]{Steps: 400, Every: 1},
+		"unrolled, some kept": rules.Unrolled[float64]{Steps: 400, Every: 3},
+		"eqprop, energy":      eqprop("energy", "centred", 0.5),
+		"eqprop, one-sided":   eqprop("vector-field", "one-sided", 0.5),
+		"eqprop, random-sign": eqprop("energy", "random-sign", 0.5),
+		"steepest, linear":    steepest("linear", 0.1),
+	} {
+		t.Run(name, func(t *testing.T) { ruletest.Test(t, rule) })
 	}
 }
 
@@ -85,36 +107,6 @@ func TestReparamFactors(t *testing.T) {
 	}
 }
 
-// The centred estimate tends to (I − J)⁻¹ ∂L/∂z with an error of order β², and to the exact
-// gradient where J is symmetric.
-func TestEqPropOrder(t *testing.T) {
-	b := ruletest.NewBench(t, models.Rate{Activation: "tanh"}, 4)
-	limit, _ := b.Gradient(t, rules.EqProp[float64]{Beta: 1e-3})
-	var errs []float64
-	for _, beta := range []float64{0.2, 0.1, 0.05} {
-		g, _ := b.Gradient(t, rules.EqProp[float64]{Beta: beta})
-		errs = append(errs, ruletest.Distance(g, limit))
-	}
-	for i := range errs[1:] {
-		if order := math.Log2(errs[i] / errs[i+1]); math.Abs(order-2) > 0.2 {
-			t.Errorf("halving β reduces the error %v by order %.2f, want 2", errs, order)
-		}
-	}
-	b = ruletest.NewBench(t, models.Rate{Activation: "linear"}, 5)
-	w, n := b.Layer.Params.Data("W"), b.Layer.Units
-	for i := range n {
-		for j := range i {
-			w[i*n+j] = w[j*n+i]
-		}
-	}
-	b.Layer.Updated()
-	exact, _ := b.Gradient(t, rules.Implicit[float64]{})
-	g, _ := b.Gradient(t, rules.EqProp[float64]{Beta: 1e-4})
-	if d := ruletest.Distance(g, exact); d > 1e-6 {
-		t.Errorf("symmetric linear network: off by %.2g", d)
-	}
-}
-
 func TestJFBIsTheFirstTerm(t *testing.T) {
 	b := ruletest.NewBench(t, models.Rate{}, 6)
 	got, s := b.Gradient(t, rules.JFB[float64]{})
@@ -140,7 +132,7 @@ func TestJFBIsTheFirstTerm(t *testing.T) {
 
 func TestBadOptions(t *testing.T) {
 	b := ruletest.NewBench(t, models.Rate{}, 1)
-	for _, r := range []rules.Rule[float64]{rules.BPTT[float64]{Steps: -1}, rules.EqProp[float64]{Beta: -1}} {
+	for _, r := range []rules.Rule[float64]{rules.BPTT[float64]{Steps: -1}, rules.EqProp[float64]{Nudging: rules.Nudging{Beta: -1}}} {
 		if err := r.Check(b.Layer); err == nil {
 			t.Errorf("%T%+v is accepted", r, r)
 		}

@@ -18,14 +18,31 @@ import (
 // without a product with Jᵀ. For a sample with ‖u‖ > Fallback·‖∂L/∂z*‖ it takes u = ∂L/∂z*, as
 // JFB. With Refine = k > 0 the adjoint is then solved from u by the backward solver with k
 // further products. H knows the directions of the solver's steps only: a tighter forward
-// tolerance and more memory bring u closer to the adjoint, refinement all the way.
+// tolerance and more memory bring u closer to the adjoint, as close as one likes where the steps go through
+// all directions again and again; refinement brings it there always.
 //
 // Z. Ramzi, F. Mannel, S. Bai, J.-L. Starck, P. Ciuciu and T. Moreau, SHINE: SHaring the INverse
 // Estimate from the forward pass for bi-level optimization and implicit models, ICLR 2022,
 // arXiv:2106.00553.
 type Shine[T deq.Float] struct {
-	Refine   int     `doc:"products k of the refinement"`
+	Refine   int     `doc:"products k of the refinement" order:"k"`
 	Fallback float64 `default:"1.8" doc:"factor over the length of ∂L/∂z* beyond which u is not trusted; negative: always trusted"`
+}
+
+func shineEntry[T deq.Float]() Entry[T] {
+	return Entry[T]{Name: "shine", Value: Shine[T]{}, Doc: `the forward solver's inverse of the Jacobian, shared with the adjoint
+
+Takes u = −Hᵀ∂L/∂z* with the low-rank H ≈ (J − I)⁻¹ of Broyden's method and returns uᵀ∂f/∂θ: no
+product with Jᵀ at all. Samples whose u is much longer than ∂L/∂z* fall back to ∂L/∂z*;
+refine: k goes on with k products from u. Needs solver: broyden or broyden-bad.`,
+		Refs: []string{`@inproceedings{ramzi2022shine,
+  title     = {{SHINE}: {SH}aring the {IN}verse Estimate from the forward pass for bi-level optimization and implicit models},
+  author    = {Ramzi, Zaccharie and Mannel, Florian and Bai, Shaojie and Starck, Jean-Luc and Ciuciu, Philippe and Moreau, Thomas},
+  booktitle = {International Conference on Learning Representations},
+  year      = {2022},
+  eprint    = {2106.00553},
+  archiveprefix = {arXiv}
+}`}}
 }
 
 // Validate reports options outside their range.
@@ -53,6 +70,15 @@ func (Shine[T]) CheckForward(forward deq.Solver[T]) error {
 
 // Exact implements Rule.
 func (Shine[T]) Exact() bool { return false }
+
+// Audit implements Rule.
+func (r Shine[T]) Audit() Audit {
+	a := Audit{ReadoutTransport: true, Solve: true, Memory: "n", Time: "n^2"}
+	if r.Refine > 0 {
+		a.RecurrentTransport, a.Time = true, "k n^2"
+	}
+	return a
+}
 
 // Gradient implements EquilibriumRule.
 func (r Shine[T]) Gradient(ctx context.Context, s Situation[T], g deq.Params[T]) (Report, error) {

@@ -7,45 +7,63 @@ import (
 	"attractor/internal/rng"
 )
 
-// Batch is some samples in the precision of training.
+// Batch is some samples in the precision of training. Trials come step by step: the
+// dimension for the steps stands before that for the rows.
 type Batch[T kernels.Float] struct {
 	Rows   []int   // which samples of the split
-	X      []T     // [len(Rows), Inputs]
-	Labels []int32 // [len(Rows)], or nil
-	Y      []T     // [len(Rows), Outputs], or nil
+	Steps  int     // of every trial; 0 when a sample is one input
+	X      []T     // [len(Rows), Inputs], or [Steps, len(Rows), Inputs]
+	Labels []int32 // [len(Rows)], or [Steps, len(Rows)], or nil
+	Y      []T     // [len(Rows), Outputs], or [Steps, len(Rows), Outputs], or nil
+
+	Weights []float32 // [Steps, len(Rows)], or nil for 1 everywhere
+	Scored  []bool    // [Steps, len(Rows)], or nil for all of weight above 0
 }
 
 // Gather fills b with the given rows of s. It keeps b's memory where that is enough,
 // and refers to rows without copying it.
 func (b *Batch[T]) Gather(s Split, rows []int) {
-	b.Rows, b.X = rows, b.X[:0]
-	for _, r := range rows {
-		b.X = appendRow(b.X, s, r)
+	b.Rows, b.Steps, b.X = rows, s.Steps, b.X[:0]
+	for t := range s.steps() {
+		for _, r := range rows {
+			b.X = appendStep(b.X, s, r, t)
+		}
 	}
-	b.Y = gather(b.Y, s.Y, s.N, rows)
-	if s.Labels == nil {
-		b.Labels = nil
-		return
-	}
-	b.Labels = b.Labels[:0]
-	for _, r := range rows {
-		b.Labels = append(b.Labels, s.Labels[r])
-	}
+	cast := func(y float64) T { return T(y) }
+	b.Y = gather(b.Y, s.Y, s, rows, cast)
+	b.Labels = gather(b.Labels, s.Labels, s, rows, same)
+	b.Weights = gather(b.Weights, s.Weights, s, rows, same)
+	b.Scored = gather(b.Scored, s.Scored, s, rows, same)
 }
 
-func gather[T kernels.Float](dst []T, src []float64, n int, rows []int) []T {
+// IsScored reports whether accuracy is taken at step t of the trial in row i.
+func (b *Batch[T]) IsScored(t, i int) bool {
+	k := t*len(b.Rows) + i
+	if b.Scored == nil {
+		return b.Weights == nil || b.Weights[k] > 0
+	}
+	return b.Scored[k]
+}
+
+// gather fills dst with the given rows of an array of s, step by step.
+func gather[E, F any](dst []F, src []E, s Split, rows []int, convert func(E) F) []F {
 	if src == nil {
 		return nil
 	}
-	w := width(src, n)
+	steps := s.steps()
+	w := width(src, s.N*steps)
 	dst = dst[:0]
-	for _, r := range rows {
-		for _, x := range src[r*w : (r+1)*w] {
-			dst = append(dst, T(x))
+	for t := range steps {
+		for _, r := range rows {
+			for _, x := range src[(r*steps+t)*w : (r*steps+t+1)*w] {
+				dst = append(dst, convert(x))
+			}
 		}
 	}
 	return dst
 }
+
+func same[E any](x E) E { return x }
 
 // Batches walks over a split in batches of Size samples; the last one of an epoch holds
 // what is left. The order of an epoch depends on the seed and the epoch alone, so a run
@@ -70,9 +88,11 @@ func NewBatches[T kernels.Float](s Split, size int, seed uint64) (*Batches[T], e
 	}
 	size = min(size, s.N)
 	b := &Batches[T]{split: s, size: size, seed: seed, order: make([]int, s.N)}
-	b.batch.X = make([]T, 0, size*s.Inputs())
+	b.batch.X = make([]T, 0, size*s.steps()*s.Inputs())
 	b.batch.Y = make([]T, 0, size*width(s.Y, s.N))
-	b.batch.Labels = make([]int32, 0, size)
+	b.batch.Labels = make([]int32, 0, size*width(s.Labels, s.N))
+	b.batch.Weights = make([]float32, 0, size*width(s.Weights, s.N))
+	b.batch.Scored = make([]bool, 0, size*width(s.Scored, s.N))
 	b.reorder(-1)
 	return b, nil
 }

@@ -59,24 +59,39 @@ const (
 )
 
 func checkSynthetic(task string, noise float64, sizes ...atLeast) error {
-	width, samples := 0, 0
+	width := 0
+	for _, s := range sizes {
+		if s.name != "train" && s.name != "test" {
+			width += min(max(s.value, 0), syntheticLimit)
+		}
+	}
+	if err := checkSizes(task, width, sizes...); err != nil {
+		return err
+	}
+	if !(noise > 0) || math.IsInf(noise, 1) {
+		return fmt.Errorf("tasks: %s: expected a finite noise above 0, found %v", task, noise)
+	}
+	return nil
+}
+
+// checkSizes verifies the sizes of a task that is drawn, of so many numbers a sample or, where
+// it has steps, a step.
+func checkSizes(task string, width int, sizes ...atLeast) error {
+	samples := 0
 	for _, s := range sizes {
 		if s.value < s.min || s.value > syntheticLimit {
 			return fmt.Errorf("tasks: %s: expected %s from %d to %d, found %d", task, s.name, s.min, syntheticLimit, s.value)
 		}
 		switch s.name {
-		case "train", "test":
+		case "train", "test", "trials", "test_trials":
 			samples += s.value
-		default:
-			width += s.value
+		case "steps":
+			width *= s.value
 		}
 	}
-	if n := samples * width; n > syntheticMemory {
-		return fmt.Errorf("tasks: %s: %d samples of %d numbers need %.1f GiB, expected at most %.1f", task, samples, width,
-			float64(n)/(1<<27), float64(syntheticMemory)/(1<<27))
-	}
-	if !(noise > 0) || math.IsInf(noise, 1) {
-		return fmt.Errorf("tasks: %s: expected a finite noise above 0, found %v", task, noise)
+	if samples > 0 && width > syntheticMemory/samples {
+		gib := float64(samples) * float64(width) / (1 << 27)
+		return fmt.Errorf("tasks: %s: %d samples of %d numbers need %.1f GiB, expected at most %.1f", task, samples, width, gib, float64(syntheticMemory)/(1<<27))
 	}
 	return nil
 }

@@ -38,6 +38,11 @@ var cifar10Batch = 10000
 // are those of [MNIST].
 type CIFAR10 MNIST
 
+// Limit implements [Limited].
+func (o CIFAR10) Limit(train, test int) Task {
+	return CIFAR10(MNIST(o).Limit(train, test).(MNIST))
+}
+
 // Load reads the six files. The seed changes nothing.
 func (o CIFAR10) Load(uint64) (*Dataset, error) {
 	const name = "cifar10"

@@ -55,6 +55,20 @@ func (o MNIST) Load(uint64) (*Dataset, error) {
 	return o.loadIDX("mnist", channel{0.1307, 0.3081})
 }
 
+// Limit implements [Limited].
+func (o MNIST) Limit(train, test int) Task {
+	o.Train, o.Test = atMost(o.Train, train), atMost(o.Test, test)
+	return o
+}
+
+// atMost is a number of samples, 0 being all, within a limit.
+func atMost(n, limit int) int {
+	if n == 0 {
+		return limit
+	}
+	return min(n, limit)
+}
+
 // FashionMNIST is the task of telling articles of clothing apart; see its entry in [Catalog].
 // Its options are those of [MNIST].
 type FashionMNIST MNIST
@@ -62,6 +76,11 @@ type FashionMNIST MNIST
 // Load reads the four files. The seed changes nothing.
 func (o FashionMNIST) Load(uint64) (*Dataset, error) {
 	return MNIST(o).loadIDX("fashion-mnist", channel{0.2860, 0.3530})
+}
+
+// Limit implements [Limited].
+func (o FashionMNIST) Limit(train, test int) Task {
+	return FashionMNIST(MNIST(o).Limit(train, test).(MNIST))
 }
 
 // dataset makes a data set of whole splits.

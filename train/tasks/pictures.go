@@ -66,7 +66,7 @@ func (s Split) part(task, name string, n, classes int) (Split, error) {
 	if n == 0 || n == s.N {
 		return s, nil
 	}
-	_, rows := stratify(s.N, s.Labels, classes, n, func(class int) *rand.Rand {
+	_, rows := stratify(s.N, s.Classes(), classes, n, func(class int) *rand.Rand {
 		return rng.Stream(0, "subset/"+name, uint64(class))
 	})
 	return s.Select(rows), nil

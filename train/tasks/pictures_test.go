@@ -35,8 +35,19 @@ func onTestData(t testing.TB, task tasks.Task) tasks.Task {
 		return tasks.CIFAR10{Dir: dir}
 	case tasks.NPZ:
 		return tasks.NPZ{File: writeNPZ(t, dir, blobArrays(t)), Normalize: "standard"}
+	case tasks.SequentialMNIST:
+		writeMNIST(t, dir, 120, 60)
+		return tasks.SequentialMNIST{Dir: dir}
+	case tasks.XOR:
+		return tasks.XOR{Delay: 2, Steps: 20, Trials: 400, TestTrials: 200}
 	}
-	return task
+	return few(t, task, 400)
+}
+
+// few is a task with so many trials to train on and half as many to test on, if it has these
+// options.
+func few(t testing.TB, task tasks.Task, n int) tasks.Task {
+	return tasktest.With(t, tasktest.With(t, task, "trials", n), "test_trials", n/2)
 }
 
 // drawPictures makes n noisy copies of ten pictures of random bytes.
@@ -207,6 +218,18 @@ func TestSubset(t *testing.T) {
 	for _, o := range []tasks.MNIST{{Dir: dir, Train: 121}, {Dir: dir, Test: -1}} {
 		if _, err := o.Load(1); err == nil || !strings.Contains(err.Error(), "samples there are, or 0 for all, found ") {
 			t.Errorf("error %v", err)
+		}
+	}
+}
+
+func TestLimit(t *testing.T) {
+	for _, c := range []struct{ task, want tasks.Task }{
+		{tasks.MNIST{}, tasks.MNIST{Train: 50, Test: 20}},
+		{tasks.FashionMNIST{Train: 60, Test: 10}, tasks.FashionMNIST{Train: 50, Test: 10}},
+		{tasks.CIFAR10{Train: 40}, tasks.CIFAR10{Train: 40, Test: 20}},
+	} {
+		if got := c.task.(tasks.Limited).Limit(50, 20); got != c.want {
+			t.Errorf("%T: %+v becomes %+v, want %+v", c.task, c.task, got, c.want)
 		}
 	}
 }

@@ -10,10 +10,10 @@ import (
 
 // Validation splits the training part into one to fit on (four fifths) and one held out
 // (a fifth, rounded up), with which hyper-parameters are chosen so that the test part
-// is looked at only once. Classes keep their shares to within one sample. The split is
-// that of the seed, apart from the run's own: give 0 unless you cross-validate.
+// is looked at only once. Classes ([Split.Classes]) keep their shares to within one sample.
+// The split is that of the seed, apart from the run's own: give 0 unless you cross-validate.
 func (d *Dataset) Validation(seed uint64) (fit, held Split) {
-	keep, hold := stratify(d.Train.N, d.Train.Labels, d.Outputs, (d.Train.N+4)/5, func(class int) *rand.Rand {
+	keep, hold := stratify(d.Train.N, d.Train.Classes(), d.Outputs, (d.Train.N+4)/5, func(class int) *rand.Rand {
 		return rng.Stream(seed, "validation/split", uint64(class))
 	})
 	return d.Train.Select(keep), d.Train.Select(hold)

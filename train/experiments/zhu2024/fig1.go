@@ -69,7 +69,7 @@ func fig1(ctx context.Context, o experiments.Options) (*experiments.Result, erro
 	}
 	trace := make([][]float64, traces)
 	plane := make([][]float64, len(coarse))
-	err = work(ctx, o, traces+len(coarse), func(i int) error {
+	err = o.Work(ctx, traces+len(coarse), func(i int) error {
 		f := newLU(units)
 		if i < traces {
 			for _, t := range line {
@@ -112,7 +112,7 @@ func fig1(ctx context.Context, o experiments.Options) (*experiments.Result, erro
 		}
 	}
 	r.Value("plane/median-outside", median(outside))
-	return r, save(o, r, "landscape", landscape(line, trace, coarse, plane))
+	return r, r.Save(o, "landscape", landscape(line, trace, coarse, plane))
 }
 
 // shape is what a trace of the landscape looks like.

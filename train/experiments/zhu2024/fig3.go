@@ -98,7 +98,7 @@ func fig3(ctx context.Context, o experiments.Options) (*experiments.Result, erro
 		r.Notes = append(r.Notes, "Quick: 100 iterations; the angles at the end are not checked.")
 	}
 	paths := make([]*path, len(angleRates))
-	err = work(ctx, o, len(paths), func(i int) (err error) {
+	err = o.Work(ctx, len(paths), func(i int) (err error) {
 		paths[i], err = anglesAlong(ctx, task, angleRates[i], steps)
 		return err
 	}, func(i int) string { return fmt.Sprintf("η = %g", angleRates[i]) })
@@ -129,7 +129,7 @@ func fig3(ctx context.Context, o experiments.Options) (*experiments.Result, erro
 		r.Value(run+fmt.Sprintf("J%d", steps), p.loss)
 		r.Value(run+"abscissa", p.abscissa)
 	}
-	return r, save(o, r, "angles", anglesFigure(paths, steps))
+	return r, r.Save(o, "angles", anglesFigure(paths, steps))
 }
 
 func anglesFigure(paths []*path, steps int) figure.Figure {

@@ -11,14 +11,9 @@
 package zhu2024
 
 import (
-	"context"
 	"fmt"
-	"path/filepath"
-	"runtime"
-	"sync"
 
 	"attractor/internal/catalog"
-	"attractor/internal/figure"
 	"attractor/train/experiments"
 )
 
@@ -42,6 +37,7 @@ func Entries() []catalog.Entry[experiments.Experiment] {
 		{Name: "zhu2024/fig2", Value: experiments.Func(fig2), Refs: refs, Doc: fig2Doc},
 		{Name: "zhu2024/fig3", Value: experiments.Func(fig3), Refs: refs, Doc: fig3Doc},
 		{Name: "zhu2024/digits", Value: experiments.Func(digits), Refs: refs, Doc: digitsDoc},
+		{Name: "zhu2024/mnist", Value: experiments.Quirky{Func: mnist, Quirk: mnistQuirk}, Refs: refs, Doc: mnistDoc},
 	}
 }
 
@@ -67,58 +63,4 @@ func seedNote(o experiments.Options) string {
 		return fmt.Sprintf("The published seed %d, from NumPy's generator.", paperSeed)
 	}
 	return fmt.Sprintf("NumPy's generator with seed %d; the paper's numbers are of seed %d and are not checked.", o.Seed, paperSeed)
-}
-
-// save writes a figure to the folder of the options, if there is one.
-func save(o experiments.Options, r *experiments.Result, name string, f figure.Figure) error {
-	if o.Out == "" {
-		return nil
-	}
-	if err := figure.Save(o.Out, name, f); err != nil {
-		return fmt.Errorf("zhu2024: figure %s: %w", name, err)
-	}
-	for _, ext := range []string{".png", ".svg"} {
-		r.Figures = append(r.Figures, filepath.Join(o.Out, name+ext))
-	}
-	return nil
-}
-
-// work does n independent pieces of work on all cores and tells the options' Progress.
-func work(ctx context.Context, o experiments.Options, n int, piece func(i int) error, note func(i int) string) error {
-	var (
-		mu    sync.Mutex
-		next  int
-		done  int
-		first error
-		wg    sync.WaitGroup
-	)
-	for range min(n, runtime.GOMAXPROCS(0)) {
-		wg.Go(func() {
-			for {
-				mu.Lock()
-				i := next
-				next++
-				if first == nil {
-					first = ctx.Err()
-				}
-				stop := first != nil || i >= n
-				mu.Unlock()
-				if stop {
-					return
-				}
-				err := piece(i)
-				mu.Lock()
-				done++
-				if err != nil && first == nil {
-					first = err
-				}
-				if o.Progress != nil && err == nil {
-					o.Progress(done, n, note(i))
-				}
-				mu.Unlock()
-			}
-		})
-	}
-	wg.Wait()
-	return first
 }

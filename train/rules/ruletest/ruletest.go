@@ -4,7 +4,9 @@ package ruletest
 
 import (
 	"context"
+	"fmt"
 	"math"
+	"slices"
 	"testing"
 
 	"attractor/deq"
@@ -36,16 +38,21 @@ func (l Loss[T]) Eval(rows []int, y, dy []T, losses []float64) error {
 
 // Bench is a small network with random inputs to try rules on.
 type Bench struct {
-	Layer *deq.Layer[float64]
-	X     []float64
-	Tight deq.Solver[float64]
+	Layer    *deq.Layer[float64]
+	X        []float64
+	Tight    deq.Solver[float64] // of the equilibria
+	Backward deq.Solver[float64] // of the adjoints
+	// Mirrored gives the parameters of a rule's own that stand in for the network's the values of those.
+	Mirrored bool
 }
 
-// NewBench makes one of the given model, in two shards of which one is not full, with all
-// parameters random.
+// NewBench makes one of the given model, with 10 units if it does not say, in two shards of
+// which one is not full, with all parameters random.
 func NewBench(t testing.TB, m models.Rate, seed uint64) *Bench {
 	t.Helper()
-	m.N = units
+	if m.N == 0 {
+		m.N = units
+	}
 	l, err := deq.New[float64](m, inputs, outputs, seed, deq.Config{Batch: rows + 1, Shard: 4})
 	if err != nil {
 		t.Fatal(err)
@@ -65,47 +72,101 @@ func NewBench(t testing.TB, m models.Rate, seed uint64) *Bench {
 	for i := range x {
 		x[i] = r.NormFloat64()
 	}
-	return &Bench{Layer: l, X: x, Tight: deq.Solver[float64]{
+	tight := deq.Solver[float64]{
 		Method: solvers.Anderson[float64]{}, Settings: solvers.Settings{RTol: 1e-13, MaxEvals: 5000},
-	}}
+	}
+	return &Bench{Layer: l, X: x, Tight: tight, Backward: tight}
 }
 
-// Gradient returns the cell's gradient by a rule, and the situation it was given.
-func (b *Bench) Gradient(t testing.TB, rule rules.Rule[float64]) (deq.Params[float64], rules.Situation[float64]) {
+// Sequence is a relaxation at the inputs.
+func (b *Bench) Sequence() deq.Sequence[float64] {
+	return deq.Sequence[float64]{Rows: len(b.X) / inputs, X: b.X}
+}
+
+// accepted makes a bench of the model with the first activation that the rule accepts.
+func accepted(t testing.TB, rule rules.Rule[float64], m models.Rate, seed uint64) (b *Bench, err error) {
 	t.Helper()
+	for _, m.Activation = range models.Activations {
+		b = NewBench(t, m, seed)
+		if err = rule.Check(b.Layer); err == nil {
+			return b, nil
+		}
+	}
+	return nil, fmt.Errorf("the rule accepts no rate network: %w", err)
+}
+
+// outcome is what a rule has made of a bench.
+type outcome struct {
+	grads     deq.Params[float64]
+	situation rules.Situation[float64]
+	output    *deq.Output[float64] // what the rule read
+	report    rules.Report
+	relax     deq.Reads // of a relaxation of the rule's own
+	gradient  deq.Reads // of Gradient
+}
+
+// run runs a rule. tamper, which may be nil, changes the output and the loss that it is given.
+func (b *Bench) run(rule rules.Rule[float64], tamper func(o *deq.Output[float64], loss deq.Loss[float64]) deq.Loss[float64]) (out outcome, err error) {
 	ctx := context.Background()
-	g := b.Layer.Params.ZerosLike()
+	out.grads = b.Layer.Params.ZerosLike()
 	forward := b.Tight
 	if r, ok := rule.(rules.ForwardChecker[float64]); ok && r.CheckForward(forward) != nil {
 		forward.Method = solvers.Broyden[float64]{Memory: -1}
 	}
 	e, err := b.Layer.Solve(ctx, b.X, nil, forward)
-	if err != nil || e.Report.Err() != nil {
-		t.Fatal(err, e.Report.Err())
-	}
-	loss := Loss[float64]{outputs}
-	o, err := b.Layer.Evaluate(e.Z, loss, nil)
 	if err != nil {
-		t.Fatal(err)
+		return out, err
 	}
-	s := rules.Situation[float64]{Equilibrium: e, Output: o, Loss: loss, Forward: forward, Backward: b.Tight}
+	if err := e.Report.Err(); err != nil {
+		return out, err
+	}
+	z := e.Z
+	var tr *deq.Trajectory[float64]
+	if r, ok := rule.(rules.TemporalRule[float64]); ok {
+		before := b.Layer.Reads()
+		if tr, err = rules.Run(ctx, r, b.Layer, b.Sequence()); err != nil {
+			return out, err
+		}
+		z, out.relax = tr.Last(), b.Layer.Reads().Sub(before)
+	}
+	var loss deq.Loss[float64] = Loss[float64]{outputs}
+	o, err := b.Layer.Evaluate(z, loss, nil)
+	if err != nil {
+		return out, err
+	}
+	if tamper != nil {
+		loss = tamper(o, loss)
+	}
+	out.output = o
+	out.situation = rules.Situation[float64]{Equilibrium: e, Output: o, Loss: loss, Forward: forward, Backward: b.Backward,
+		Own: rules.NewOwn(rule, b.Layer, 1, nil)}
+	if b.Mirrored {
+		mirror(out.situation.Own, b.Layer)
+	}
+	before := b.Layer.Reads()
 	switch r := rule.(type) {
 	case rules.EquilibriumRule[float64]:
-		_, err = r.Gradient(ctx, s, g)
+		out.report, err = r.Gradient(ctx, out.situation, out.grads)
 	case rules.TemporalRule[float64]:
-		var tr *deq.Trajectory[float64]
-		if tr, err = rules.Relax(ctx, r, b.Layer, b.X); err == nil {
-			if o, err = b.Layer.Evaluate(tr.Last(), loss, nil); err == nil {
-				_, err = r.Gradient(ctx, tr, o, g)
-			}
-		}
+		outs := make(deq.Outputs[float64], tr.Steps+1)
+		outs[tr.Steps] = o
+		out.report, err = r.Gradient(ctx, rules.Passage[float64]{Trajectory: tr, Outputs: outs, Loss: loss, Own: out.situation.Own}, out.grads)
 	default:
-		t.Fatalf("%T has no Gradient for an equilibrium or a trajectory", rule)
+		err = fmt.Errorf("%T has no Gradient for an equilibrium or a trajectory", rule)
 	}
+	out.gradient = b.Layer.Reads().Sub(before)
+	return out, err
+}
+
+// Gradient returns the cell's gradient by a rule, and the situation it was given: the
+// equilibrium, whatever the rule reads out.
+func (b *Bench) Gradient(t testing.TB, rule rules.Rule[float64]) (deq.Params[float64], rules.Situation[float64]) {
+	t.Helper()
+	out, err := b.run(rule, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return g, s
+	return out.grads, out.situation
 }
 
 // Cosine is the cosine of two gradients over the cell's parameters.
@@ -139,25 +200,21 @@ func Distance(a, b deq.Params[float64]) float64 {
 }
 
 // Test checks what holds for every rule: it leaves the equilibrium, the parameters and the
-// readout's gradients alone, adds to what the gradients hold, gives the same bits twice and on
-// any number of cores, points along the exact gradient where the network hardly feeds back, and is
-// told apart from the exact one exactly if it says so.
+// readout's gradients alone (but for a decay, if a parameter of its own learns beside the readout), adds to what the gradients hold, gives the same bits twice and on
+// any number of cores, points along the exact gradient where the network hardly feeds back and its own
+// parameters are those of the network that they stand in for, is told apart from the exact one
+// exactly if it says so, and needs what its audit says (CheckAudit). It adds to the gradients of its
+// own parameters, and does not move them. Temporal rules are tested on trials of many steps as well.
 func Test(t *testing.T, rule rules.Rule[float64]) {
-	b := NewBench(t, models.Rate{}, 1)
-	if err := rule.Check(b.Layer); err != nil {
+	b, err := accepted(t, rule, models.Rate{}, 1)
+	if err != nil {
 		t.Fatal(err)
 	}
 	exact, _ := b.Gradient(t, rules.Implicit[float64]{})
 	g, _ := b.Gradient(t, rule)
 	again, s := b.Gradient(t, rule)
+	readoutAlone(t, rule, b.Layer, g)
 	for i := range g {
-		if !g[i].Role.OfCell() {
-			for _, v := range g[i].Data {
-				if v != 0 {
-					t.Fatalf("the rule writes the readout's gradient of %s", g[i].Name)
-				}
-			}
-		}
 		for k, v := range g[i].Data {
 			if v != again[i].Data[k] {
 				t.Fatalf("two calls give %v and %v for %s[%d]", v, again[i].Data[k], g[i].Name, k)
@@ -169,16 +226,21 @@ func Test(t *testing.T, rule rules.Rule[float64]) {
 	}
 	if r, ok := rule.(rules.EquilibriumRule[float64]); ok {
 		z, dz := append([]float64(nil), s.Z...), append([]float64(nil), s.Output.DZ...)
+		once, own := s.Own.Grads, copyOf(s.Own.Params)
+		s.Own.Grads = copyOf(once)
+		s.Own.Grads.Clear()
 		twice := b.Layer.Params.ZerosLike()
 		for range 2 {
 			if _, err := r.Gradient(context.Background(), s, twice); err != nil {
 				t.Fatal(err)
 			}
 		}
-		for i := range g {
-			for k, v := range g[i].Data {
-				if math.Abs(twice[i].Data[k]-2*v) > 1e-12*math.Abs(v) {
-					t.Fatalf("the rule does not add to %s[%d]: %v after two calls, %v after one", g[i].Name, k, twice[i].Data[k], v)
+		adds(t, g, twice)
+		adds(t, once, s.Own.Grads)
+		for i, p := range own {
+			for k, v := range p.Data {
+				if s.Own.Params[i].Data[k] != v {
+					t.Fatalf("the rule changes %s[%d] of its own", p.Name, k)
 				}
 			}
 		}
@@ -191,10 +253,74 @@ func Test(t *testing.T, rule rules.Rule[float64]) {
 	if d := Distance(g, exact); rule.Exact() != (d < 1e-6) {
 		t.Errorf("the rule says that it is exact: %v; it is off by %.2g", rule.Exact(), d)
 	}
-	weak := NewBench(t, models.Rate{Gain: 1e-4}, 1)
+	weak, err := accepted(t, rule, models.Rate{Gain: 1e-4}, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	weak.Mirrored = true
 	exact, _ = weak.Gradient(t, rules.Implicit[float64]{})
 	g, _ = weak.Gradient(t, rule)
 	if c := Cosine(g, exact); !(c > 0.5) {
 		t.Errorf("with hardly any feedback its cosine to the exact gradient is %.3f", c)
 	}
+	if r, ok := rule.(rules.TemporalRule[float64]); ok {
+		testTrials(t, r)
+	}
+	if err := CheckAudit(t, rule); err != nil {
+		t.Errorf("the rule's audit does not hold: %v", err)
+	}
+}
+
+// readoutAlone checks that a gradient has nothing of the readout's, but for a decay.
+func readoutAlone(t *testing.T, rule rules.Rule[float64], l *deq.Layer[float64], g deq.Params[float64]) {
+	t.Helper()
+	for i, p := range l.Params {
+		if p.Role.OfCell() {
+			continue
+		}
+		decay := 0.0
+		if learnsBeside(rule, l, p.Name) {
+			decay = g[i].Data[0] / p.Data[0]
+		}
+		for k, v := range g[i].Data {
+			if math.Abs(v-decay*p.Data[k]) > 1e-15 {
+				t.Fatalf("the rule writes the readout's gradient of %s", p.Name)
+			}
+		}
+	}
+}
+
+// mirror gives a rule's own parameters that stand in for the network's the values of those.
+func mirror(own rules.Own[float64], l *deq.Layer[float64]) {
+	for _, o := range own.Params {
+		for _, p := range l.Params {
+			if p.Name == o.Name {
+				copy(o.Data, p.Data)
+			}
+		}
+	}
+}
+
+// learnsBeside reports whether a parameter of the rule's own learns beside that of the network.
+func learnsBeside(rule rules.Rule[float64], l *deq.Layer[float64], name string) bool {
+	parametric, ok := rule.(rules.Parametric[float64])
+	return ok && slices.ContainsFunc(parametric.Parameters(l), func(p rules.Parameter) bool { return !p.Fixed && p.Beside == name })
+}
+
+// adds checks that the gradients after two calls are twice those after one.
+func adds(t *testing.T, once, twice deq.Params[float64]) {
+	t.Helper()
+	for i, g := range once {
+		for k, v := range g.Data {
+			if math.Abs(twice[i].Data[k]-2*v) > 1e-12*math.Abs(v) {
+				t.Fatalf("the rule does not add to %s[%d]: %v after two calls, %v after one", g.Name, k, twice[i].Data[k], v)
+			}
+		}
+	}
+}
+
+func copyOf(p deq.Params[float64]) deq.Params[float64] {
+	c := p.ZerosLike()
+	c.CopyFrom(p)
+	return c
 }

@@ -13,12 +13,17 @@ import (
 	"gonum.org/v1/gonum/mat"
 
 	"attractor/internal/catalog"
+	"attractor/internal/options"
 	"attractor/internal/rng"
 	"attractor/train/tasks"
 )
 
-// Run tests a task's entry: documentation, shapes, ranges, determinism, splits without
-// a sample in common, balanced validation, and that it can be learned.
+// learnable is the share of the constant predictor's error that a task must let a predictor
+// come below.
+const learnable = 0.8
+
+// Run tests a task's entry: documentation, shapes, ranges, padding, determinism, splits
+// without a sample in common, balanced validation, and that it can be learned.
 func Run(t *testing.T, entry catalog.Entry[tasks.Task]) {
 	t.Helper()
 	load := func(seed uint64) *tasks.Dataset {
@@ -42,12 +47,22 @@ func Run(t *testing.T, entry catalog.Entry[tasks.Task]) {
 		if err := d.Check(); err != nil {
 			t.Error(err)
 		}
+		for _, s := range []tasks.Split{d.Train, d.Test} {
+			if i, step := Padding(s); i >= 0 {
+				t.Errorf("trial %d has ended at step %d, which is not empty", i, step)
+			}
+		}
 		if d.Kind == tasks.Classification {
 			for c := range d.Outputs {
 				if !slices.Contains(d.Train.Labels, int32(c)) || !slices.Contains(d.Test.Labels, int32(c)) {
 					t.Errorf("class %d is missing in the training or test part", c)
 				}
 			}
+		}
+	})
+	t.Run("sequential", func(t *testing.T) {
+		if _, ok := entry.Value.(tasks.Sequential); ok != (d.Steps > 0) {
+			t.Errorf("trials of %d steps, but it says that it is sequential: %v", d.Steps, ok)
 		}
 	})
 	t.Run("deterministic", func(t *testing.T) {
@@ -67,7 +82,11 @@ func Run(t *testing.T, entry catalog.Entry[tasks.Task]) {
 			t.Error("a change to one data set shows in the next")
 		}
 	})
+	t.Run("extends", func(t *testing.T) { extends(t, entry.Value, d) })
 	t.Run("disjoint", func(t *testing.T) {
+		if d.Steps > 0 && len(inputs(d.Train)) < d.Train.N {
+			t.Skip("the training part repeats its own trials: there are only some that differ")
+		}
 		if n := Shared(d.Train, d.Test); n != 0 {
 			t.Errorf("%d samples of the test part are in the training part", n)
 		}
@@ -87,20 +106,75 @@ func Run(t *testing.T, entry catalog.Entry[tasks.Task]) {
 		}
 	})
 	t.Run("learnable", func(t *testing.T) {
-		if got, constant := Learn(d); got > 0.8*constant {
+		if got, constant := Learn(d); got > learnable*constant {
 			t.Errorf("test error %.4g by least squares, %.4g by the constant predictor", got, constant)
 		}
 	})
+}
+
+// extends demands that a task with an option "trials" draws more of them by adding to the ones
+// it has, and that the test part does not depend on how many there are.
+func extends(t *testing.T, task tasks.Task, d *tasks.Dataset) {
+	half := With(t, task, "trials", d.Train.N/2)
+	if reflect.DeepEqual(half, task) {
+		t.Skip("no option trials")
+	}
+	short, err := half.Load(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := make([]int, d.Train.N/2)
+	for i := range first {
+		first[i] = i
+	}
+	if !reflect.DeepEqual(short.Train, d.Train.Select(first)) || !reflect.DeepEqual(short.Test, d.Test) {
+		t.Error("half as many trials are not the first half, or change the test part")
+	}
+}
+
+// With returns the task with another value of an option, or the task as it is if it does not
+// have that option.
+func With(t testing.TB, task tasks.Task, key string, value any) tasks.Task {
+	t.Helper()
+	p := reflect.New(reflect.TypeOf(task))
+	p.Elem().Set(reflect.ValueOf(task))
+	for _, f := range options.Fields(task) {
+		if f.Key == key {
+			if err := f.Set(p.Interface(), fmt.Sprint(value)); err != nil {
+				t.Fatalf("%s: %v", key, err)
+			}
+		}
+	}
+	return p.Elem().Interface().(tasks.Task)
+}
+
+// Padding returns the first step behind the end of a trial at which it is not empty: an input
+// or a target that is not 0, or a mark. A trial ends with its last weight. It returns -1 if all
+// are empty.
+func Padding(s tasks.Split) (trial, step int) {
+	for i := range s.N * min(s.Steps, 1) {
+		row, y := s.Row(nil, i), part(s.Y, s.N, i)
+		for t := s.Steps - 1; t >= 0 && s.Weight(i, t) == 0; t-- {
+			used := s.IsScored(i, t) || s.Labels != nil && s.Labels[i*s.Steps+t] != 0
+			for _, v := range slices.Concat(part(row, s.Steps, t), part(y, s.Steps, t)) {
+				used = used || v != 0
+			}
+			if used {
+				return i, t
+			}
+		}
+	}
+	return -1, -1
 }
 
 // Balanced demands that each class has its share of both parts, to within one sample.
 func Balanced(t *testing.T, classes int, a, b tasks.Split) {
 	t.Helper()
 	na, nb := make([]int, classes), make([]int, classes)
-	for _, c := range a.Labels {
+	for _, c := range a.Classes() {
 		na[c]++
 	}
-	for _, c := range b.Labels {
+	for _, c := range b.Classes() {
 		nb[c]++
 	}
 	for c := range classes {
@@ -133,11 +207,8 @@ func Partition(t *testing.T, whole tasks.Split, parts ...tasks.Split) {
 
 // Shared counts the samples of b whose inputs are also in a.
 func Shared(a, b tasks.Split) int {
-	a.Labels, a.Y, b.Labels, b.Y = nil, nil, nil, nil
-	seen := map[string]bool{}
-	for i := range a.N {
-		seen[sample(a, i)] = true
-	}
+	seen := inputs(a)
+	b = inputsOf(b)
 	n := 0
 	for i := range b.N {
 		if seen[sample(b, i)] {
@@ -147,25 +218,49 @@ func Shared(a, b tasks.Split) int {
 	return n
 }
 
+// inputs is the inputs of all samples.
+func inputs(s tasks.Split) map[string]bool {
+	s = inputsOf(s)
+	seen := map[string]bool{}
+	for i := range s.N {
+		seen[sample(s, i)] = true
+	}
+	return seen
+}
+
+// inputsOf is a split without targets.
+func inputsOf(s tasks.Split) tasks.Split {
+	s.Labels, s.Y, s.Weights, s.Scored = nil, nil, nil, nil
+	return s
+}
+
 // sample is sample i as bytes.
 func sample(s tasks.Split, i int) string {
 	var b []byte
-	w := len(s.Y) / s.N
-	for _, x := range append(s.Row(nil, i), s.Y[i*w:(i+1)*w]...) {
+	for _, x := range append(s.Row(nil, i), part(s.Y, s.N, i)...) {
 		b = binary.LittleEndian.AppendUint64(b, math.Float64bits(x))
 	}
-	if s.Labels != nil {
-		b = binary.LittleEndian.AppendUint32(b, uint32(s.Labels[i]))
+	for _, l := range part(s.Labels, s.N, i) {
+		b = binary.LittleEndian.AppendUint32(b, uint32(l))
 	}
 	return string(b)
+}
+
+// part is the part of sample i of an array of n samples.
+func part[E any](v []E, n, i int) []E {
+	w := len(v) / n
+	return v[i*w : (i+1)*w]
 }
 
 // Learn returns the test error of a least-squares predictor fitted in closed form and
 // that of the best constant: shares of wrong labels, or mean squared errors. The
 // predictor is linear in the inputs or, when that is better, in 200 random rectified
 // features too, so that a task need not be linear to be learnable. At most 4,000
-// samples are used to fit.
+// samples are used to fit. Of trials, see [Trials].
 func Learn(d *tasks.Dataset) (learned, constant float64) {
+	if d.Steps > 0 {
+		return Trials(d)
+	}
 	learned = min(Linear(d), ridge(d, 200))
 	return learned, ridgeOn(d, func([]float64) []float64 { return []float64{1} })
 }
@@ -215,18 +310,43 @@ func ridgeOn(d *tasks.Dataset, features func(x []float64) []float64) float64 {
 	for i, l := range fit.Labels {
 		targets.Set(i, int(l), 1)
 	}
-	x := design(fit)
-	var gram, moment, beta, y mat.Dense
+	var y mat.Dense
+	y.Mul(design(d.Test), leastSquares(design(fit), targets))
+	sum := 0.0
+	for i := range d.Test.N {
+		row := y.RawRowView(i)
+		if d.Kind == tasks.Classification {
+			if argmax(row) != int(d.Test.Labels[i]) {
+				sum++
+			}
+			continue
+		}
+		for k := range d.Outputs {
+			e := row[k] - d.Test.Y[i*d.Outputs+k]
+			sum += e * e / float64(d.Outputs)
+		}
+	}
+	return sum / float64(d.Test.N)
+}
+
+// argmax is the place of the largest entry, the first among equals.
+func argmax(v []float64) int { return slices.Index(v, slices.Max(v)) }
+
+// leastSquares returns the coefficients [features, targets] that fit x [n, features] to the
+// targets [n, targets], with a small ridge.
+func leastSquares(x, targets *mat.Dense) *mat.Dense {
+	n, f := x.Dims()
+	var gram, moment, beta mat.Dense
 	solve := func(dst *mat.Dense, right mat.Matrix) {
-		n, _ := gram.Dims()
-		for k := range n {
-			gram.Set(k, k, gram.At(k, k)+1e-3*float64(fit.N)/1000)
+		size, _ := gram.Dims()
+		for k := range size {
+			gram.Set(k, k, gram.At(k, k)+1e-3*float64(n)/1000)
 		}
 		if err := dst.Solve(&gram, right); err != nil {
 			panic(fmt.Sprintf("tasktest: least squares: %v", err))
 		}
 	}
-	if n, f := x.Dims(); f <= n {
+	if f <= n {
 		gram.Mul(x.T(), x)
 		moment.Mul(x.T(), targets)
 		solve(&beta, &moment)
@@ -235,25 +355,5 @@ func ridgeOn(d *tasks.Dataset, features func(x []float64) []float64) float64 {
 		solve(&moment, targets)
 		beta.Mul(x.T(), &moment)
 	}
-	y.Mul(design(d.Test), &beta)
-	sum := 0.0
-	for i := range d.Test.N {
-		if d.Kind == tasks.Classification {
-			best := 0
-			for k := range d.Outputs {
-				if y.At(i, k) > y.At(i, best) {
-					best = k
-				}
-			}
-			if best != int(d.Test.Labels[i]) {
-				sum++
-			}
-			continue
-		}
-		for k := range d.Outputs {
-			e := y.At(i, k) - d.Test.Y[i*d.Outputs+k]
-			sum += e * e / float64(d.Outputs)
-		}
-	}
-	return sum / float64(d.Test.N)
+	return &beta
 }

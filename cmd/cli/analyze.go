@@ -1,0 +1,455 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+	"gorgonia.org/gorgonia"
+
+	"attractor/deq"
+	"attractor/deq/stability"
+	"attractor/internal/catalog"
+	"attractor/internal/figure"
+	"attractor/models"
+	"attractor/train"
+)
+
+// analyzeFlags are the flags of analyze.
+type analyzeFlags struct {
+	activation, dynamics, out       string
+	lyapunov, steps, starts, basins int
+	sample                          int
+	seed                            uint64
+}
+
+// analyzeResult is the output of analyze --json.
+type analyzeResult struct {
+	File     string `json:"file"`
+	Model    string `json:"model"` // or the activation of a network of one's own
+	Units    int    `json:"units"`
+	Dynamics string `json:"dynamics"`
+
+	FixedPoints []analyzedPoint `json:"fixed_points"` // those nearest to 0 first
+	// IndexSum is 1 for a cell with a bounded activation if all fixed points were found.
+	IndexSum int `json:"index_sum"`
+	// Radius is the largest spectral radius of ∂f/∂z at the fixed points; null without any.
+	Radius     train.Number   `json:"spectral_radius"`
+	Lyapunov   []train.Number `json:"lyapunov"` // nats per step of the map, or per unit of time
+	LyapunovSE []train.Number `json:"lyapunov_stderr"`
+	Basins     int            `json:"basins"`    // random states that were let run
+	Elsewhere  int            `json:"elsewhere"` // of them that settled at no stable fixed point
+	Edges      []analyzedEdge `json:"edges"`     // from unstable points, along each unstable direction
+	Figures    []string       `json:"figures"`
+
+	net   *deq.Layer[float64]
+	x     []float64
+	found []stability.FixedPoint
+	edges []float64 // of the bulk, by fixed point
+}
+
+type analyzedPoint struct {
+	Norm        train.Number    `json:"z_norm"`
+	Q           train.Number    `json:"q"` // ½‖f(z) − z‖²
+	Status      string          `json:"status"`
+	Unstable    int             `json:"n_unstable"`
+	Eigenvalues []train.Complex `json:"eigenvalues"`
+	Radius      train.Number    `json:"spectral_radius"`
+	Bulk        train.Number    `json:"bulk_radius"`
+	Outliers    []train.Complex `json:"outliers"`
+	Index       int             `json:"index"`
+	Basin       int             `json:"basin"` // of the random states that settled here
+	Found       int             `json:"found"` // of the states that the search began at
+	Z           []train.Number  `json:"z"`
+}
+
+type analyzedEdge struct {
+	From int `json:"from"`
+	Mode int `json:"mode"`
+	Sign int `json:"sign"`
+	To   int `json:"to"` // −1: at no stable fixed point
+}
+
+func (p *program) analyzeCommand() *cobra.Command {
+	f := analyzeFlags{}
+	cmd := &cobra.Command{
+		Use:   "analyze FILE",
+		Short: "fixed points, spectra, Lyapunov exponents and basins of a trained network or of your own",
+		Long: `Analyze searches for the fixed points of a network, tells stable ones from saddles by the
+eigenvalues of the Jacobian J = ∂f/∂z there, lets random states run to see where they
+settle, follows the unstable directions of the saddles, and measures the Lyapunov exponents.
+
+FILE is a run folder of train or its checkpoint.safetensors, of any model; or a network
+of your own in an .npz (numpy.savez) or .safetensors file with the arrays
+
+    W   [n, n]
+    b   [n]                optional
+    U   [n, inputs]        optional
+    x   [samples, inputs]  optional; see --sample
+    z0  [samples, n]       optional states to begin the search at
+
+for the map z ← φ(Wz + Ux + b), or with --dynamics rate for dz/dt = −z + φ(Wz + Ux + b). A
+checkpoint is analysed without input. From Python, and back:
+
+    import json, numpy, subprocess
+    W = 1.5 * numpy.random.default_rng(1).normal(size=(50, 50)) / 50**0.5
+    numpy.savez("network.npz", W=W, b=numpy.zeros(50))
+    out = subprocess.check_output(["` + p.name + `", "analyze", "network.npz", "--json"])
+    points = [numpy.array(q["z"]) for q in json.loads(out)["fixed_points"]]
+
+A search cannot prove that it found all. With a bounded activation the indices of all fixed points,
+the signs of det(I − J), add up to 1: index_sum tells when some are missing. With --out it
+also draws the state space in its two leading principal components, and the spectra with the disc of
+their bulk.`,
+		Example: fmt.Sprintf(`  %[1]s analyze network.npz --out figures
+  %[1]s analyze runs/digits-implicit-s1 --lyapunov 10 --json
+  %[1]s analyze network.npz --dynamics rate --activation relu`, p.name),
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return usagef("expected one FILE, found %d; see %s --help", len(args), cmd.CommandPath())
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := f.check(); err != nil {
+				return usage(err)
+			}
+			r, starts, err := p.readAnalyzed(args[0], f, cmd.Flags().Changed("activation"))
+			if err != nil {
+				return usage(err)
+			}
+			err = p.analyze(cmd.Context(), r, starts, f)
+			if errors.Is(err, context.Canceled) {
+				return fmt.Errorf("%w; nothing is kept of an analysis", errInterrupted)
+			}
+			if err != nil {
+				return err
+			}
+			return p.printAnalysis(r)
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&f.activation, "activation", "tanh", "φ of a network of your own: `NAME` is "+strings.Join(models.Activations, ", "))
+	flags.StringVar(&f.dynamics, "dynamics", "map", "`KIND` of dynamics: map, z ← f(z), or rate, dz/dt = −z + f(z)")
+	flags.IntVar(&f.lyapunov, "lyapunov", 1, "Lyapunov exponents to be measured, the `K` largest; 0 is none")
+	flags.IntVar(&f.steps, "steps", 20000, "steps over which they are averaged, after 1000 of warm-up from a random state; with rate dynamics of 0.1 units of time")
+	flags.IntVar(&f.starts, "starts", 32, "random trajectories whose states the search for fixed points begins at")
+	flags.IntVar(&f.basins, "basins", 200, "random states that are let run to where they settle")
+	flags.IntVar(&f.sample, "sample", 0, "which row of x is the input, from 0")
+	flags.Uint64Var(&f.seed, "seed", 0, "seed of everything random")
+	flags.StringVar(&f.out, "out", "", "`DIR` for the figures")
+	p.jsonFlag(cmd)
+	must(cmd.RegisterFlagCompletionFunc("activation", cobra.FixedCompletions(models.Activations, cobra.ShellCompDirectiveNoFileComp)))
+	must(cmd.RegisterFlagCompletionFunc("dynamics", cobra.FixedCompletions([]string{"map", "rate"}, cobra.ShellCompDirectiveNoFileComp)))
+	cmd.ValidArgsFunction = cobra.FixedCompletions([]string{"npz", "safetensors"}, cobra.ShellCompDirectiveFilterFileExt)
+	return cmd
+}
+
+func (f analyzeFlags) check() error {
+	kinds := []string{"map", "rate"}
+	switch {
+	case !slices.Contains(kinds, f.dynamics):
+		return fmt.Errorf("--dynamics: %w", catalog.Unknown("dynamics", f.dynamics, kinds))
+	case !slices.Contains(models.Activations, f.activation):
+		return fmt.Errorf("--activation: %w", catalog.Unknown("activation", f.activation, models.Activations))
+	case f.lyapunov < 0 || f.starts < 1 || f.basins < 0 || f.sample < 0:
+		return fmt.Errorf("--lyapunov, --starts, --basins and --sample: expected at least 0, 1, 0 and 0, found %d, %d, %d and %d", f.lyapunov, f.starts, f.basins, f.sample)
+	case f.steps < 20:
+		return fmt.Errorf("--steps: expected at least 20, found %d", f.steps)
+	}
+	return nil
+}
+
+// analyzeBatch is how many states are looked at together.
+const analyzeBatch = 64
+
+// readAnalyzed reads what is to be analysed, with states to begin at.
+func (p *program) readAnalyzed(path string, f analyzeFlags, activation bool) (*analyzeResult, []float64, error) {
+	r := &analyzeResult{
+		File: path, Model: f.activation, Dynamics: f.dynamics, FixedPoints: []analyzedPoint{}, Radius: train.Number(math.NaN()),
+		Lyapunov: []train.Number{}, LyapunovSE: []train.Number{}, Edges: []analyzedEdge{}, Figures: []string{},
+	}
+	compiled := deq.Config{Batch: analyzeBatch, Shard: analyzeBatch / 2}
+	if train.IsCheckpoint(path) {
+		var err error
+		if r.net, r.Model, err = train.ReadNetwork(path, p.parts64, compiled); err != nil {
+			return nil, nil, err
+		}
+		if activation {
+			return nil, nil, fmt.Errorf("--activation is for a network of your own: %s has a model with its own", path)
+		}
+		if f.sample > 0 {
+			return nil, nil, fmt.Errorf("--sample is for a network of your own with x: %s has no inputs", path)
+		}
+		r.Units, r.x = r.net.Units, make([]float64, r.net.Inputs)
+		return r, nil, nil
+	}
+	net, err := loadNetwork(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(net.ignored) > 0 {
+		p.log.Warn("arrays that have no meaning here are ignored", "file", net.path, "names", strings.Join(net.ignored, ","))
+	}
+	if f.sample >= net.samples {
+		return nil, nil, fmt.Errorf("--sample: expected one from 0 to %d, of the rows of x in %s, found %d", net.samples-1, path, f.sample)
+	}
+	if net.samples > 1 {
+		p.log.Info("the input is one row of x", "sample", f.sample, "rows", net.samples)
+	}
+	net.samples = max(net.samples, analyzeBatch) // the batch that it is compiled for
+	var x, z0 []float64
+	if r.net, x, z0, err = compile[float64](net, f.activation); err != nil {
+		return nil, nil, err
+	}
+	r.Units, r.x = net.units, x[f.sample*net.inputs:(f.sample+1)*net.inputs]
+	return r, z0, nil
+}
+
+// analyze fills in the result.
+func (p *program) analyze(ctx context.Context, r *analyzeResult, starts []float64, f analyzeFlags) (err error) {
+	l := r.net
+	r.found, err = stability.FixedPoints(ctx, l, r.x, starts, stability.Finder{Dynamics: f.dynamics, Trajectories: f.starts, Seed: f.seed})
+	if err != nil {
+		return err
+	}
+	settle := stability.Basins{Dynamics: f.dynamics}
+	ends, err := stability.AtRandom(ctx, l, r.x, f.basins, 1, f.seed, r.found, settle)
+	if err != nil {
+		return err
+	}
+	r.Basins = f.basins
+	basin := make([]int, len(r.found))
+	for _, e := range ends {
+		if e == stability.Nowhere {
+			r.Elsewhere++
+		} else {
+			basin[e]++
+		}
+	}
+	for i, point := range r.found {
+		out := analyzedPoint{
+			Q: train.Number(point.Q), Status: point.Status, Unstable: point.Unstable, Index: point.Index, Basin: basin[i], Found: point.Found,
+			Eigenvalues: complexes(point.Values), Bulk: train.Number(math.NaN()), Outliers: []train.Complex{},
+		}
+		norm := 0.0
+		for _, z := range point.Z {
+			norm = math.Hypot(norm, z)
+			out.Z = append(out.Z, train.Number(z))
+		}
+		out.Norm = train.Number(norm)
+		radius := 0.0
+		for _, v := range point.Values {
+			radius = max(radius, math.Hypot(real(v), imag(v)))
+		}
+		edge := math.NaN()
+		if r.Units <= stability.MaxDense {
+			here, err := l.At(r.x, point.Z)
+			if err != nil {
+				return err
+			}
+			j, err := stability.Jacobian(ctx, here, 0)
+			if err != nil {
+				return err
+			}
+			var bulk float64
+			bulk, edge = stability.BulkRadius(j, point.Values)
+			_, outliers := stability.Split(point.Values, edge)
+			out.Bulk, out.Outliers = train.Number(bulk), complexes(outliers)
+		}
+		out.Radius = train.Number(radius)
+		if !(float64(r.Radius) >= radius) {
+			r.Radius = out.Radius
+		}
+		r.IndexSum += point.Index
+		r.FixedPoints, r.edges = append(r.FixedPoints, out), append(r.edges, edge)
+	}
+	if r.Units <= stability.MaxDense {
+		edges, err := stability.Graph(ctx, l, r.x, r.found, 1e-3, settle)
+		if err != nil {
+			return err
+		}
+		for _, e := range edges {
+			r.Edges = append(r.Edges, analyzedEdge(e))
+		}
+	}
+	if f.lyapunov > 0 {
+		if err := r.measureLyapunov(ctx, f); errors.Is(err, stability.ErrUnbounded) {
+			p.log.Warn("there are no Lyapunov exponents", "reason", err)
+		} else if err != nil {
+			return err
+		}
+	}
+	if f.out == "" {
+		return nil
+	}
+	return r.draw(ctx, f)
+}
+
+func complexes(values []complex128) []train.Complex {
+	out := make([]train.Complex, len(values))
+	for i, v := range values {
+		out[i] = train.Complex(v)
+	}
+	return out
+}
+
+// leaky is a model's step of the rate dynamics by Euler's method.
+type leaky struct {
+	models.Model
+	dt float64
+}
+
+// Cell implements models.Model.
+func (m leaky) Cell(s *models.Scope, z, x *gorgonia.Node) *gorgonia.Node {
+	return s.Leak(m.dt, z, m.Model.Cell(s, z, x))
+}
+
+// measureLyapunov adds the exponents, per step of the map or per unit of time.
+func (r *analyzeResult) measureLyapunov(ctx context.Context, f analyzeFlags) error {
+	m, dt := r.net.Model, 1.0
+	if f.dynamics == "rate" {
+		dt = 0.1
+		m = leaky{m, dt}
+	}
+	k := min(f.lyapunov, r.Units)
+	l, err := deq.New[float64](m, r.net.Inputs, r.net.Outputs, 0, deq.Config{Batch: k, Shard: k, Workers: 1})
+	if err != nil {
+		return err
+	}
+	l.Params.CopyFrom(r.net.Params)
+	l.Updated()
+	constant := func(_ int, x []float64) { copy(x, r.x) }
+	found, err := stability.Exponents(ctx, l, constant, nil, stability.Lyapunov{K: k, Steps: f.steps, Seed: f.seed})
+	if err != nil {
+		return err
+	}
+	for _, e := range found {
+		r.Lyapunov = append(r.Lyapunov, train.Number(e.Value/dt))
+		r.LyapunovSE = append(r.LyapunovSE, train.Number(e.StdErr/dt))
+	}
+	return nil
+}
+
+// draw writes the figures.
+func (r *analyzeResult) draw(ctx context.Context, f analyzeFlags) error {
+	if err := os.MkdirAll(f.out, 0o777); err != nil {
+		return err
+	}
+	portrait, err := stability.Draw(ctx, r.net, r.x, r.found, 16, 60, f.dynamics, f.seed)
+	if err != nil {
+		return err
+	}
+	figures := []struct {
+		name string
+		figure.Figure
+	}{{"phase", phaseFigure(r, portrait)}}
+	if len(r.found) > 0 {
+		figures = append(figures, struct {
+			name string
+			figure.Figure
+		}{"spectrum", spectrumFigure(r)})
+	}
+	for _, fig := range figures {
+		if err := figure.Save(f.out, fig.name, fig.Figure); err != nil {
+			return err
+		}
+		r.Figures = append(r.Figures, filepath.Join(f.out, fig.name+".png"), filepath.Join(f.out, fig.name+".svg"))
+	}
+	return nil
+}
+
+// printAnalysis prints the result.
+func (p *program) printAnalysis(r *analyzeResult) error {
+	if p.json {
+		return p.printJSON(r)
+	}
+	law, unit, verdict := "z ← f(z)", "step", "|λ| ≥ 1"
+	if r.Dynamics == "rate" {
+		law, unit, verdict = "dz/dt = −z + f(z)", "unit of time", "Re λ ≥ 1"
+	}
+	fmt.Fprintf(p.stdout, "%s: %d units, %s, %s\n\n", r.File, r.Units, r.Model, law)
+	if len(r.FixedPoints) == 0 {
+		fmt.Fprintln(p.stdout, "no fixed points found")
+	} else {
+		const most = 30
+		w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
+		fmt.Fprintf(w, "point\tstatus\tunstable\t‖z‖\tq\tradius\tbulk\toutliers\tindex\tbasin\tfound\t\n")
+		for i, q := range r.FixedPoints[:min(most, len(r.FixedPoints))] {
+			basin := "-"
+			if q.Status == stability.Stable && r.Basins > 0 {
+				basin = fmt.Sprintf("%.1f %%", 100*float64(q.Basin)/float64(r.Basins))
+			}
+			fmt.Fprintf(w, "%d\t%s\t%d\t%.4g\t%.1e\t%s\t%s\t%s\t%d\t%s\t%d\t\n", i, q.Status, q.Unstable, float64(q.Norm), float64(q.Q),
+				short(q.Radius), short(q.Bulk), outlierList(q.Outliers), q.Index, basin, q.Found)
+		}
+		if err := w.Flush(); err != nil {
+			return err
+		}
+		if more := len(r.FixedPoints) - most; more > 0 {
+			fmt.Fprintf(p.stdout, "… and %d more: all are in the output of --json\n", more)
+		}
+		fmt.Fprintf(p.stdout, "\nunstable: eigenvalues with %s; largest spectral radius %.6g; the indices add up to %d\n", verdict, float64(r.Radius), r.IndexSum)
+	}
+	if r.Basins > 0 {
+		fmt.Fprintf(p.stdout, "%d of %d random states settle at no stable fixed point\n", r.Elsewhere, r.Basins)
+	}
+	for from := range r.FixedPoints {
+		var ways []string
+		for to := stability.Nowhere; to < len(r.FixedPoints); to++ {
+			count := 0
+			for _, e := range r.Edges {
+				if e.From == from && e.To == to {
+					count++
+				}
+			}
+			where := fmt.Sprint("to point ", to)
+			if to == stability.Nowhere {
+				where = "to no stable point"
+			}
+			if count > 0 {
+				ways = append(ways, fmt.Sprintf("%s in %d", where, count))
+			}
+		}
+		if len(ways) > 0 && from < 30 {
+			fmt.Fprintf(p.stdout, "from point %d the unstable directions lead %s\n", from, strings.Join(ways, ", "))
+		}
+	}
+	if len(r.Lyapunov) > 0 {
+		var list []string
+		for i, v := range r.Lyapunov {
+			list = append(list, fmt.Sprintf("%.4f ± %.4f", float64(v), float64(r.LyapunovSE[i])))
+		}
+		fmt.Fprintf(p.stdout, "Lyapunov exponents (nats per %s): %s\n", unit, strings.Join(list, ", "))
+	}
+	for _, f := range r.Figures {
+		fmt.Fprintln(p.stdout, f)
+	}
+	return nil
+}
+
+// outlierList shows a few complex numbers.
+func outlierList(values []train.Complex) string {
+	if len(values) == 0 {
+		return "-"
+	}
+	var list []string
+	for _, v := range values[:min(2, len(values))] {
+		text := fmt.Sprintf("%.3g", real(v))
+		if imag(v) != 0 {
+			text += fmt.Sprintf("%+.2gi", imag(v))
+		}
+		list = append(list, text)
+	}
+	if len(values) > 2 {
+		list = append(list, "…")
+	}
+	return strings.Join(list, " ")
+}

@@ -1,0 +1,68 @@
+package deq
+
+import (
+	"context"
+	"slices"
+
+	"attractor/internal/kernels"
+	"attractor/solvers"
+)
+
+// Twin is a second layer of the same model and configuration, for credit that goes through other
+// weights than the network's: it has the parameters and the masks that l has now, but for what
+// set changes. It is made when first asked for and kept, so that only the one got last is
+// valid. Its memory is part of l.Bytes, its evaluations are counted among those of l.
+func (l *Layer[T]) Twin(set func(p Params[T])) *Layer[T] {
+	if l.twin == nil {
+		t := &Layer[T]{
+			Model: l.Model, Inputs: l.Inputs, Units: l.Units, Outputs: l.Outputs,
+			Params: l.Params.ZerosLike(), config: l.config, dims: l.dims,
+			masks: slices.Clone(l.masks), source: l, leak: l.leak,
+		}
+		for i, m := range t.masks {
+			t.masks[i].data = slices.Clone(m.data)
+		}
+		t.makeShards()
+		l.twin = t
+	}
+	t := l.twin
+	t.Params.CopyFrom(l.Params)
+	set(t.Params)
+	t.foreign = differences(t.Params, l.Params)
+	t.Updated()
+	CopyMasks(t, l)
+	return t
+}
+
+// AdjointThrough is Adjoint with other recurrent weights on the way back, those of a twin: for a
+// cell (1−α)z + αφ(pre) with one activation it solves
+//
+//	u = dz + (1−α) u + α (φ′(pre) ⊙ u) ∂pre/∂z
+//
+// with φ′ of this layer and ∂pre/∂z, which is W for pre = zWᵀ + xUᵀ + b, of the twin.
+func (e *Equilibrium[T]) AdjointThrough(ctx context.Context, twin *Layer[T], dz, u []T, with Solver[T]) (*solvers.Report, error) {
+	keep := T(1 - e.layer.leak)
+	e.layer.tally.solves.Add(int64(e.Rows))
+	return e.solve(ctx, u, with, func(s *shard[T], n int) solvers.Problem[T] {
+		here, other := e.at(s, n), twin.shards[s.index()]
+		there := here
+		there.id, there.fz = twin.points.Add(1), nil
+		between := make([]T, n*e.layer.Units)
+		both := func(first, second func(rows []int, in, out []T) error) func(rows []int, in, out []T) error {
+			return func(rows []int, in, out []T) error {
+				if err := first(rows, in, between); err != nil {
+					return err
+				}
+				if err := second(rows, between[:len(in)], out); err != nil {
+					return err
+				}
+				kernels.Axpy(keep, in, out[:len(in)])
+				return nil
+			}
+		}
+		slope := func(rows []int, in, out []T) error { return s.applyTo(gain, here, rows, in, out) }
+		return e.linear(s, n, dz,
+			both(slope, func(rows []int, in, out []T) error { return other.applyTo(recurrentAdjoint, there, rows, in, out) }),
+			both(func(rows []int, in, out []T) error { return other.applyTo(recurrent, there, rows, in, out) }, slope))
+	})
+}

@@ -1,0 +1,169 @@
+package liu2024
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"attractor/deq/stability"
+	"attractor/train"
+	"attractor/train/compare"
+	"attractor/train/experiments"
+	"attractor/train/optim"
+)
+
+// plan is a training run: a configuration of the program, over one epoch of fresh trials.
+type plan struct {
+	task    string
+	label   string  // for the experiment itself
+	gain    float64 // g of the initial recurrent weights, g·randn/√N
+	units   int
+	batch   int
+	updates int
+	sets    []string // further settings, as of --set
+	seed    uint64
+	floss   *stability.Flossing // of the cell's parameters, before training; nil: none
+}
+
+// course is how a run went.
+type course struct {
+	plan
+	before, after float64 // largest Lyapunov exponents, driven by test trials
+	flossing      *stability.FlossingReport
+	accuracy      []float64 // of each batch, before its update
+	test          float64   // accuracy of the test trials at the end
+	ideal         float64   // of the ideal observer; 0 where it is not known
+}
+
+// seeds are the seeds of some runs.
+func seeds(o experiments.Options, n int) []uint64 {
+	out := make([]uint64, n)
+	for i := range out {
+		out[i] = seedOf(o) + uint64(i)
+	}
+	return out
+}
+
+// run makes the run: Adam at a constant rate of 10⁻³. It calls done after each of the parts, parts
+// of them, of its updates.
+func (p plan) run(ctx context.Context, parts int, done func()) (*course, error) {
+	sets := append([]string{
+		"task=" + p.task, fmt.Sprint("task.trials=", p.updates*p.batch),
+		"model=rate", fmt.Sprint("model.units=", p.units), fmt.Sprint("model.gain=", p.gain), "model.input_gain=1",
+		"optimizer=adam", "optimizer.lr=0.001",
+		"train.epochs=1", fmt.Sprint("train.batch=", p.batch), "train.schedule=constant", "train.workers=1", fmt.Sprint("train.seed=", p.seed),
+	}, p.sets...)
+	ours := train.Ours[float32]()
+	c, err := train.Read(ours, "liu2024", nil, sets)
+	if err != nil {
+		return nil, err
+	}
+	t, err := train.New(c, ours)
+	if err != nil {
+		return nil, err
+	}
+	out := &course{plan: p, ideal: t.Data.Ideal}
+	if out.before, err = exponent(ctx, t); err != nil {
+		return nil, err
+	}
+	if p.floss != nil {
+		if out.flossing, err = floss(ctx, t, *p.floss); err != nil {
+			return nil, err
+		}
+	}
+	for !t.Done() {
+		r, _, err := t.Next(ctx)
+		if err != nil {
+			return nil, err
+		}
+		out.accuracy = append(out.accuracy, float64(r.Accuracy))
+		if t.Step*parts/p.updates > (t.Step-1)*parts/p.updates {
+			done()
+		}
+	}
+	score, err := t.Test(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out.test = float64(score.Accuracy)
+	out.after, err = exponent(ctx, t)
+	return out, err
+}
+
+// floss flosses the parameters of the cell by Adam at 10⁻³, driven by training trials.
+func floss(ctx context.Context, t *train.Trainer[float32], o stability.Flossing) (*stability.FlossingReport, error) {
+	var params []optim.Param
+	for _, p := range t.Layer.Params {
+		if p.Role.OfCell() {
+			params = append(params, optim.Param{Name: p.Name, N: len(p.Data)})
+		}
+	}
+	adam, err := optim.Adam[float32]{LR: 1e-3}.Start(params)
+	if err != nil {
+		return nil, err
+	}
+	return stability.Floss(ctx, t.Layer, drive(t, false, 100), nil, adam, o, nil)
+}
+
+// exponent is the largest Lyapunov exponent of the network when 30 test trials, one after the
+// other without a reset, drive it, after 50 steps of warm-up.
+func exponent(ctx context.Context, t *train.Trainer[float32]) (float64, error) {
+	const trials, warmup = 30, 50
+	found, err := stability.Exponents(ctx, t.Layer, drive(t, true, trials), make([]float32, t.Layer.Units),
+		stability.Lyapunov{Steps: max(trials*t.Data.Steps-warmup, 20), Warmup: warmup, Seed: 1})
+	if err != nil {
+		return 0, err
+	}
+	return found[0].Value, nil
+}
+
+// drive is the inputs of some trials, over and over again.
+func drive(t *train.Trainer[float32], test bool, trials int) stability.Drive[float32] {
+	split := t.Data.Train
+	if test {
+		split = t.Data.Test
+	}
+	var row []float64
+	var x []float32
+	for i := range min(trials, split.N) {
+		row = split.Row(row[:0], i)
+		for _, v := range row {
+			x = append(x, float32(v))
+		}
+	}
+	return stability.Repeating(x)
+}
+
+// runAll makes all runs, on all cores.
+func runAll(ctx context.Context, o experiments.Options, plans []plan) ([]*course, error) {
+	const parts = 4
+	out := make([]*course, len(plans))
+	err := o.WorkInParts(ctx, len(plans), parts, func(i int, done func()) (err error) {
+		out[i], err = plans[i].run(ctx, parts, done)
+		return err
+	}, func(i int) string {
+		return fmt.Sprintf("%s at gain %g, seed %d", plans[i].task, plans[i].gain, plans[i].seed)
+	})
+	return out, err
+}
+
+// mean returns the mean of a number over the runs that are wanted, and records its 95 % interval.
+func mean(r *experiments.Result, id string, all []*course, want func(c *course) bool, number func(c *course) float64) float64 {
+	m := compare.MeanInterval(of(all, want, number))
+	r.Value(id+"/lo", m.Lo)
+	r.Value(id+"/hi", m.Hi)
+	return m.Mean
+}
+
+// What is asked of runs.
+func accuracy(c *course) float64 { return c.test }
+func excess(c *course) float64   { return c.test - c.ideal }
+
+// of returns a number of those runs that are wanted.
+func of(all []*course, want func(c *course) bool, number func(c *course) float64) []float64 {
+	var out []float64
+	for _, c := range slices.DeleteFunc(slices.Clone(all), func(c *course) bool { return !want(c) }) {
+		out = append(out, number(c))
+	}
+	return out
+}

@@ -1,0 +1,111 @@
+package rules
+
+import (
+	"context"
+	"fmt"
+
+	"attractor/deq"
+	"attractor/internal/kernels"
+	"attractor/internal/options"
+	"attractor/models"
+)
+
+// Local is what rules have in common whose credit stays within the units: an eligibility trace for
+// every synapse times a credit for every unit and step.
+type Local[T deq.Float] struct {
+	Steps    int     `default:"30" doc:"steps T of a relaxation; sequences have their own" order:"T"`
+	Feedback string  `default:"symmetric" doc:"weights that take the output's error back to the units: the transpose of the readout's, fixed random ones, or random ones that learn beside the readout's (as kolen-pollack)" choices:"symmetric,random,adaptive"`
+	Decay    float64 `default:"0.01" doc:"decay of adaptive feedback and of the readout's weights beside it"`
+}
+
+// Validate reports options outside their range.
+func (o Local[T]) Validate() error {
+	if o.Steps < 0 || !(o.Decay >= 0) {
+		return fmt.Errorf("steps and decay: expected at least 1 and 0, found %d and %g", o.Steps, o.Decay)
+	}
+	return nil
+}
+
+// Check implements Rule: every model will do.
+func (o Local[T]) Check(*deq.Layer[T]) error { return o.Validate() }
+
+// Exact implements Rule.
+func (Local[T]) Exact() bool { return false }
+
+// Audit implements Rule. The states are kept for the traces to be run backwards.
+func (o Local[T]) Audit() Audit {
+	return Audit{ReadoutTransport: options.WithDefaults(o).Feedback == "symmetric", StoredStates: true, Memory: "T n", Time: "T n^2"}
+}
+
+// Horizon implements TemporalRule.
+func (o Local[T]) Horizon() int { return options.WithDefaults(o).Steps }
+
+// Parameters implements Parametric: the feedback weights, where they are not the readout's.
+func (o Local[T]) Parameters(l *deq.Layer[T]) []Parameter {
+	feedback := options.WithDefaults(o).Feedback
+	if feedback == "symmetric" {
+		return nil
+	}
+	return standIns(l, models.Readout, feedback == "random")
+}
+
+// credits are the outputs with ∂L/∂z_t taken back by the feedback weights, which learn from them where they
+// are adaptive.
+func (o Local[T]) credits(p Passage[T], g deq.Params[T]) (deq.Outputs[T], error) {
+	o = options.WithDefaults(o)
+	if o.Feedback == "symmetric" {
+		return p.Outputs, nil
+	}
+	l := p.Layer()
+	twin := l.Twin(func(q deq.Params[T]) {
+		for _, b := range p.Own.Params {
+			copy(q.Data(b.Name), b.Data)
+		}
+	})
+	var outer deq.Params[T]
+	if o.Feedback == "adaptive" {
+		outer = readoutGradients(l)
+	}
+	out := make(deq.Outputs[T], len(p.Outputs))
+	for t := range p.Outputs {
+		dy := p.Outputs.DY(t)
+		if dy == nil {
+			continue
+		}
+		credit := make([]T, p.Rows*l.Units)
+		if err := twin.ReadoutVJP(p.Z[t], dy, credit, outer); err != nil {
+			return nil, fmt.Errorf("rules: feedback at step %d: %w", t, err)
+		}
+		out[t] = &deq.Output[T]{DZ: credit}
+	}
+	if outer != nil {
+		p.Own.learnBeside(l, T(o.Decay), outer, g)
+	}
+	return out, nil
+}
+
+// learnBeside gives feedback weights the update of the readout's weights, outer, and both a decay: see
+// KolenPollack.
+func (own Own[T]) learnBeside(l *deq.Layer[T], decay T, outer, g deq.Params[T]) {
+	for i, b := range own.Grads {
+		if len(b.Data) == 0 {
+			continue
+		}
+		kernels.Add(b.Data, b.Data, outer.Data(b.Name))
+		kernels.Axpy(decay, own.Params[i].Data, b.Data)
+		kernels.Axpy(decay, l.Params.Data(b.Name), g.Data(b.Name))
+	}
+}
+
+// gradient adds Σ_t ũ_tᵀ ∂f/∂θ to g, where the credits are filtered backwards by what stays within a
+// unit, ũ_{t−1} = ℓ_t + D_t ũ_t: the same sum as that of credits times traces that run forwards.
+func (o Local[T]) gradient(ctx context.Context, p Passage[T], credit deq.Credit, g deq.Params[T]) (Report, error) {
+	outputs, err := o.credits(p, g)
+	if err != nil {
+		return Report{}, err
+	}
+	if err := p.VJP(ctx, deq.Back[T]{Outputs: outputs, Credit: credit}, g); err != nil {
+		return Report{}, err
+	}
+	return Report{Bytes: p.Bytes() + bytesOfOutputs(outputs)}, nil
+}

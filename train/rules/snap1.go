@@ -1,0 +1,40 @@
+package rules
+
+import (
+	"context"
+
+	"attractor/deq"
+)
+
+// SnAp1 keeps of the influence of the parameters on the state only that of a synapse on its own unit:
+// with J_ii the diagonal of ∂f/∂z,
+//
+//	p_ij(t) = J_ii(t) p_ij(t−1) + ∂f_i/∂a_i·pre_j,   ΔW_ij = Σ_t (∂L/∂z_t)_i p_ij(t).
+//
+// It is EProp with the weight of a unit to itself in the decay, and exact where the recurrent
+// weights are diagonal.
+//
+// J. Menick, E. Elsen, U. Evci, S. Osindero, K. Simonyan and A. Graves, ICLR 2021, arXiv:2006.07232.
+type SnAp1[T deq.Float] struct {
+	Local[T]
+}
+
+func snap1Entry[T deq.Float]() Entry[T] {
+	return Entry[T]{Name: "snap-1", Value: SnAp1[T]{}, Doc: `sparse one-step approximation of real-time recurrent learning
+
+As e-prop, but the trace of a synapse also follows the weight of its unit to itself: it decays by the
+diagonal of the Jacobian. What goes by other units is left out.`,
+		Refs: []string{`@inproceedings{menick2021practical,
+  title     = {A Practical Sparse Approximation for Real Time Recurrent Learning},
+  author    = {Menick, Jacob and Elsen, Erich and Evci, Utku and Osindero, Simon and Simonyan, Karen and Graves, Alex},
+  booktitle = {International Conference on Learning Representations},
+  year      = {2021},
+  eprint    = {2006.07232},
+  archiveprefix = {arXiv}
+}`}}
+}
+
+// Gradient implements TemporalRule.
+func (r SnAp1[T]) Gradient(ctx context.Context, p Passage[T], g deq.Params[T]) (Report, error) {
+	return r.gradient(ctx, p, deq.UnitCredit, g)
+}
