@@ -19,7 +19,7 @@ import (
 // batch n·P numbers a sample, both cubes and more of n. What does not fit into max_bytes is refused.
 type RTRL[T deq.Float] struct {
 	Steps    int `default:"30" doc:"steps T of a relaxation; sequences have their own" order:"T"`
-	MaxBytes int `default:"4000000000" doc:"largest memory of the derivatives of the states by the parameters; training that needs more is refused"`
+	MaxBytes int `default:"500000000" doc:"largest memory of the derivatives of the states by the parameters; training that needs more is refused"`
 }
 
 func rtrlEntry[T deq.Float]() Entry[T] {
