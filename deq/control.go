@@ -106,7 +106,7 @@ func (c *controller[T]) relax(rows []int, all, next []T) error {
 func (c *controller[T]) advance(there at[T], rows []int, z, u []T) error {
 	s := c.shard
 	o, slope := c.o[:len(u)], c.slope[:len(u)]
-	if err := s.read(0, there, rows, z, o); err != nil {
+	if err := s.read(there, rows, z, o); err != nil {
 		return err
 	}
 	kernels.Add(o, o, u)

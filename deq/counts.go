@@ -77,7 +77,7 @@ func differences[T Float](p, q Params[T]) (f foreign) {
 // count counts what a twin does with the weights of its source among what that one does.
 func (l *Layer[T]) count(f function, rows int) {
 	t, other := &l.tally, l.foreign.recurrent
-	if f == readout || f == readoutAdjoint || f == readoutGradient {
+	if f.ofReadout() {
 		other = l.foreign.readout
 	}
 	if l.source != nil && !other {
@@ -129,8 +129,8 @@ func (t *tally) reads() Reads {
 		Tangent:           t.of(tangent, recurrent),
 		Transposed:        t.of(adjoint, pullback, recurrentAdjoint, jacobianNorm, stepAdjoint, stepInputs, tangentPullback, tangentPullbackCut),
 		Synaptic:          t.of(gain, gradient, pullback, preGradient, adjointCut, stepCut, stepUnit, stepGradient, stepCutGradient, local, tangentPullback, tangentPullbackCut, tangentPullbackFrozen),
-		Readout:           t.of(readout),
-		ReadoutTransposed: t.of(readoutAdjoint, readoutGradient),
+		Readout:           t.of(readout, stepReadout),
+		ReadoutTransposed: t.of(readoutAdjoint, readoutGradient, stepReadoutGradient),
 		Solves:            t.solves.Load(),
 	}
 }

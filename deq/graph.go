@@ -44,6 +44,8 @@ const (
 	readout                               // y(z)
 	readoutAdjoint                        // uᵀ ∂y/∂z
 	readoutGradient                       // uᵀ ∂y/∂z, uᵀ ∂y/∂θ
+	stepReadout                           // readout of several steps, whose rows follow one another
+	stepReadoutGradient                   // readoutGradient of several steps
 	functions                             // how many there are
 )
 
@@ -52,7 +54,7 @@ func (f function) String() string {
 		"recurrent adjoint", "pre-activation gradient", "sight of synapses", "norm of the Jacobian",
 		"pullback of a tangent", "cut pullback of a tangent", "frozen pullback of a tangent",
 		"step", "adjoint of a step", "adjoint of a step and its inputs", "cut adjoint of a step", "own adjoint of a step's units",
-		"cut gradient of steps", "gradient of steps", "readout", "readout adjoint", "readout gradient"}[f]
+		"cut gradient of steps", "gradient of steps", "readout", "readout adjoint", "readout gradient", "readout of steps", "readout gradient of steps"}[f]
 }
 
 // expression is the graph of one function: what it computes and from which inputs.
@@ -92,6 +94,24 @@ func (f function) ofStep() bool {
 	return false
 }
 
+// ofReadout reports whether the function is of the readout, not of the cell.
+func (f function) ofReadout() bool {
+	switch f {
+	case readout, readoutAdjoint, readoutGradient, stepReadout, stepReadoutGradient:
+		return true
+	}
+	return false
+}
+
+// ofSteps reports whether the function takes several steps at once.
+func (f function) ofSteps() bool {
+	switch f {
+	case stepGradient, stepCutGradient, stepReadout, stepReadoutGradient:
+		return true
+	}
+	return false
+}
+
 // afterStep reports whether the function takes in the marks of a step.
 func (f function) afterStep() bool {
 	return f.ofStep() || f == local
@@ -115,7 +135,7 @@ func express(f function, m models.Model, dims dims, rows int, dtype tensor.Dtype
 	e.z = s.Variable("z", rows, m.Units())
 	var out *gorgonia.Node
 	width := m.Units()
-	if f == readout || f == readoutAdjoint || f == readoutGradient {
+	if f.ofReadout() {
 		out, width = m.Readout(s, e.z), dims.outputs
 	} else {
 		e.x = s.Variable("x", rows, dims.inputs)
@@ -143,7 +163,7 @@ func express(f function, m models.Model, dims dims, rows int, dtype tensor.Dtype
 	}
 	var err error
 	switch f {
-	case cell, readout:
+	case cell, readout, stepReadout:
 		e.outs, e.param = gorgonia.Nodes{out}, []int{ofState}
 	case step:
 		e.mark(s, out, dims.params)
@@ -163,7 +183,7 @@ func express(f function, m models.Model, dims dims, rows int, dtype tensor.Dtype
 		err = e.pullback(s, out, e.z, e.x)
 	case gradient, stepGradient:
 		err = e.pullback(s, out)
-	case pullback, readoutGradient:
+	case pullback, readoutGradient, stepReadoutGradient:
 		err = e.pullback(s, out, e.z)
 		if err == nil {
 			z, param := e.outs, e.param
@@ -205,12 +225,12 @@ func express(f function, m models.Model, dims dims, rows int, dtype tensor.Dtype
 	if err != nil {
 		return nil, err
 	}
-	if (f == readoutAdjoint || f == readoutGradient) && !e.onState() {
+	if f.ofReadout() && e.u != nil && !e.onState() {
 		return nil, fmt.Errorf("the model's readout does not depend on the state")
 	}
 	state, drive := engine.State, engine.Batch
 	switch {
-	case f.ofStep():
+	case f.ofStep(), f == stepReadoutGradient:
 		// Each step has a state of its own: nothing is to be kept from one to the next.
 		state, drive = engine.Cotangent, engine.Cotangent
 	case e.u != nil:

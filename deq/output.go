@@ -98,7 +98,7 @@ func (l *Layer[T]) Evaluate(z []T, loss Loss[T], g Params[T]) (*Output[T], error
 		DZ: make([]T, rows*l.Units), Losses: make([]float64, rows),
 	}
 	err := l.accumulate(rows, g, func(s *shard[T], n int) (*unit[T], error) {
-		return s.judge(loss, 0, s.part(z, n, l.Units), n, o, float64(rows))
+		return s.judge(loss, s.part(z, n, l.Units), n, o, float64(rows))
 	})
 	return o, err
 }
@@ -108,61 +108,73 @@ func (l *Layer[T]) Read(z, y []T) error {
 	id := l.points.Add(1)
 	return l.each(len(z)/l.Units, func(s *shard[T], n int) error {
 		states := s.part(z, n, l.Units)
-		return s.read(0, at[T]{id: id, z: states}, s.all(n), states, s.part(y, n, l.Outputs))
+		return s.read(at[T]{id: id, z: states}, s.all(n), states, s.part(y, n, l.Outputs))
 	})
 }
 
 // ReadoutVJP writes dyᵀ ∂y/∂z [rows, Units] to dz, for the readout y of the states z [rows,
 // Units] and dy [rows, Outputs]. With g not nil, dyᵀ ∂y/∂θ is added to it.
 func (l *Layer[T]) ReadoutVJP(z, dy, dz []T, g Params[T]) error {
-	id := l.points.Add(1)
-	return l.accumulate(len(z)/l.Units, g, func(s *shard[T], n int) (*unit[T], error) {
+	id, rows := l.points.Add(1), len(z)/l.Units
+	if g == nil {
+		return l.each(rows, func(s *shard[T], n int) error {
+			u, err := s.apply(readoutAdjoint, at[T]{id: id, z: s.part(z, n, l.Units)}, s.all(n), s.part(dy, n, l.Outputs))
+			if err == nil {
+				copy(s.part(dz, n, l.Units), u.program.Out(0))
+			}
+			return err
+		})
+	}
+	return l.accumulate(rows, g, func(s *shard[T], n int) (*unit[T], error) {
 		return s.readoutVJP(at[T]{id: id, z: s.part(z, n, l.Units)}, n, s.part(dy, n, l.Outputs), dz)
 	})
 }
 
-// readoutVJP takes dy back through the readout of the shard's n states, to its rows of dz unless that is
-// nil; the unit has the gradients of the parameters.
+// readoutVJP takes dy back through the readout of the shard's n states, to its rows of dz; the unit has the
+// gradients of the parameters.
 func (s *shard[T]) readoutVJP(here at[T], n int, dy, dz []T) (*unit[T], error) {
 	u, err := s.apply(readoutGradient, here, s.all(n), dy)
-	if err == nil && dz != nil {
+	if err == nil {
 		copy(s.part(dz, n, s.layer.Units), u.program.Out(0))
 	}
 	return u, err
 }
 
-// judge fills in the shard's part of an output of the states z, n of them, whose losses have the
-// indices first and up and in all the weight total.
-func (s *shard[T]) judge(loss Loss[T], first int, z []T, n int, o *Output[T], total float64) (*unit[T], error) {
+// judge fills in the shard's part of an output of the states z, n of them, whose losses have in all the
+// weight total.
+func (s *shard[T]) judge(loss Loss[T], z []T, n int, o *Output[T], total float64) (*unit[T], error) {
 	l := s.layer
 	here := at[T]{id: l.points.Add(1), z: z}
-	y, dy := s.part(o.Y, n, l.Outputs), o.DY
-	if dy == nil {
-		dy = make([]T, len(o.Y))
-	}
-	dy = s.part(dy, n, l.Outputs)
-	if err := s.loss(loss, first, here, s.all(n), z, y, dy, o.Losses[s.start:s.start+n]); err != nil || o.DY == nil {
+	dy := s.part(o.DY, n, l.Outputs)
+	if err := s.loss(loss, here, s.all(n), z, s.part(o.Y, n, l.Outputs), dy, o.Losses[s.start:s.start+n]); err != nil {
 		return nil, err
 	}
+	o.weigh(dy, s.start, total)
+	return s.readoutVJP(here, n, dy, o.DZ)
+}
+
+// weigh turns gradients ∂ℓ/∂y [_, Outputs] of the samples from first on into those of L, where all losses
+// have the weight total.
+func (o *Output[T]) weigh(dy []T, first int, total float64) {
+	width := len(o.DY) / len(o.Losses)
 	for i := range dy {
-		if w := o.weight(s.start + i/l.Outputs); w != 1 {
+		if w := o.weight(first + i/width); w != 1 {
 			dy[i] *= T(w)
 		}
 		dy[i] /= T(total)
 	}
-	return s.readoutVJP(here, n, dy, o.DZ)
 }
 
 // loss reads states out and evaluates the loss of the samples rows of the shard.
-func (s *shard[T]) loss(loss Loss[T], first int, here at[T], rows []int, z, y, dy []T, losses []float64) error {
-	if err := s.read(first, here, rows, z, y); err != nil {
+func (s *shard[T]) loss(loss Loss[T], here at[T], rows []int, z, y, dy []T, losses []float64) error {
+	if err := s.read(here, rows, z, y); err != nil {
 		return err
 	}
 	return loss.Eval(s.batch, y, dy, losses)
 }
 
-// read reads states out, and sets batch to the samples rows, counted from first.
-func (s *shard[T]) read(first int, here at[T], rows []int, z, y []T) error {
+// read reads states out, and sets batch to the samples rows.
+func (s *shard[T]) read(here at[T], rows []int, z, y []T) error {
 	u, err := s.apply(readout, here, rows, z)
 	if err != nil {
 		return err
@@ -170,7 +182,7 @@ func (s *shard[T]) read(first int, here at[T], rows []int, z, y []T) error {
 	copy(y, u.program.Out(0))
 	s.batch = s.batch[:0]
 	for _, r := range rows {
-		s.batch = append(s.batch, first+s.start+r)
+		s.batch = append(s.batch, s.start+r)
 	}
 	return nil
 }
@@ -193,7 +205,8 @@ func (tr *Trajectory[T]) LastOutput(dz []T) Outputs[T] {
 // Evaluate reads the states z_1 … z_T out and returns their losses, with the weights [steps, rows] (nil: 1
 // everywhere): z_{t+1} has the index t·rows + b in the loss and in the weights. With g not nil, the gradients of
 // the readout's parameters are added to it. A state none of whose samples has a weight is read out, but
-// has no gradients. DZ is nil where states are not kept; VJP then makes it on its way.
+// has no gradients. DZ is nil where states are not kept, VJP then makes it on its way, and where the
+// trajectory was run Once.
 func (tr *Trajectory[T]) Evaluate(ctx context.Context, loss Loss[T], weights []float32, g Params[T]) (Outputs[T], error) {
 	l, rows := tr.layer, tr.Rows
 	if weights != nil && len(weights) != tr.Steps*rows {
@@ -210,7 +223,7 @@ func (tr *Trajectory[T]) Evaluate(ctx context.Context, loss Loss[T], weights []f
 		}
 		if weights == nil || slices.ContainsFunc(o.Weights, func(w float32) bool { return w != 0 }) {
 			o.DY = make([]T, rows*l.Outputs)
-			if tr.every == 1 {
+			if tr.every == 1 && !tr.once {
 				o.DZ = make([]T, rows*l.Units)
 			}
 		}
@@ -231,7 +244,7 @@ func (tr *Trajectory[T]) Evaluate(ctx context.Context, loss Loss[T], weights []f
 		return nil, err
 	}
 	return outs, l.sweeps(rows, step, g, func(w *sweep[T]) error {
-		again := again.own()
+		again, r := again.own(), w.reading(loss, outs, total, rows, g != nil)
 		for t := 1; t <= tr.Steps; t++ {
 			if err := ctx.Err(); err != nil {
 				return fmt.Errorf("deq: readout stopped at step %d: %w", t, err)
@@ -241,15 +254,11 @@ func (tr *Trajectory[T]) Evaluate(ctx context.Context, loss Loss[T], weights []f
 					return err
 				}
 			}
-			u, err := w.shard.judge(loss, (t-1)*rows, w.states(tr.state(t, again)), w.n, outs[t], total)
-			if err != nil {
+			if err := r.add(t, w.states(tr.state(t, again))); err != nil {
 				return err
 			}
-			if u != nil {
-				u.addGradients(w.grads)
-			}
 		}
-		return nil
+		return r.flush()
 	})
 }
 
@@ -298,7 +307,7 @@ func (e *Equilibrium[T]) nudge(ctx context.Context, z []T, beta float64, loss Lo
 		scatter(w.states, z, rows, l.Units)
 		here := at[T]{id: l.points.Add(1), z: w.states}
 		dy := w.dy[:n*l.Outputs]
-		if err := s.loss(loss, 0, here, rows, z, w.y[:n*l.Outputs], dy, w.losses[:n]); err != nil {
+		if err := s.loss(loss, here, rows, z, w.y[:n*l.Outputs], dy, w.losses[:n]); err != nil {
 			return err
 		}
 		u, err := s.apply(readoutAdjoint, here, rows, dy)

@@ -53,7 +53,7 @@ func (s *shard[T]) program(f function) (*unit[T], error) {
 	l := s.layer
 	var e *expression
 	rows := s.capacity
-	if f == stepGradient || f == stepCutGradient {
+	if f.ofSteps() {
 		rows *= block(rows)
 	}
 	err := engine.Build(func() (err error) {

@@ -49,6 +49,7 @@ type Trajectory[T Float] struct {
 
 	layer *Layer[T]
 	every int // one state in so many is kept
+	once  bool
 	noise func(name string, t, sample int) *rand.Rand
 	marks [][][]T   // by mark and step; nil where not kept
 	back  *reversal // of a reversible trajectory
@@ -65,7 +66,7 @@ func (l *Layer[T]) Run(ctx context.Context, q Sequence[T]) (*Trajectory[T], erro
 	if err != nil {
 		return nil, err
 	}
-	tr.every = max(q.Every, 1)
+	tr.every, tr.once = max(q.Every, 1), q.Once
 	for t := range tr.Z {
 		if t%tr.every == 0 || t >= q.Steps-1 {
 			tr.Z[t] = make([]T, q.Rows*l.Units)
@@ -150,6 +151,12 @@ func (p span[T]) len() int {
 // forward runs the cell from the first state of a span to state last. States that the span has
 // no memory for are passed over.
 func (tr *Trajectory[T]) forward(ctx context.Context, w *sweep[T], to span[T], last int) error {
+	p := w.forward.program
+	defer func() {
+		for i := range w.forward.expr.outs {
+			p.Into(i, nil)
+		}
+	}()
 	z := w.states(to.z[0])
 	for t := to.first; t < last; t++ {
 		if err := ctx.Err(); err != nil {
@@ -158,24 +165,39 @@ func (tr *Trajectory[T]) forward(ctx context.Context, w *sweep[T], to span[T], l
 		if err := w.draw(t, tr.noise); err != nil {
 			return err
 		}
+		next := w.passed[:len(z)]
+		if kept := to.z[t+1-to.first]; kept != nil {
+			next = w.states(kept)
+			p.Into(0, next)
+		} else {
+			p.Into(0, nil)
+		}
+		mark := func(i int) []T { return w.shard.part(to.marks[i][t-to.first], w.n, w.forward.expr.marks[i].width) }
+		for i, m := range to.marks {
+			if m != nil {
+				p.Into(w.forward.expr.marks[i].out, mark(i))
+			}
+		}
 		f, err := w.step(z, tr.input(w, t))
 		if err != nil {
 			return err
 		}
 		for i, m := range to.marks {
 			if m != nil {
-				width := w.forward.expr.marks[i].width
-				copy(w.shard.part(m[t-to.first], w.n, width), w.mark(i))
+				put(mark(i), w.mark(i))
 			}
 		}
-		if next := to.z[t+1-to.first]; next != nil {
-			z = w.states(next)
-		} else {
-			z = w.passed[:len(z)]
-		}
-		copy(z, f)
+		put(next, f)
+		z = next
 	}
 	return nil
+}
+
+// put copies what is not there yet.
+func put[T Float](dst, from []T) {
+	if &dst[0] != &from[0] {
+		copy(dst, from)
+	}
 }
 
 // Input is x_t [rows, inputs].

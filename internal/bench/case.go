@@ -40,6 +40,7 @@ type work struct {
 	ours    func() error
 	gemm    func() error // the bare products in it
 	oneCore func() error // ours on one core, where ours has two
+	forward func() error // the forward pass in it
 	// tape compiles the work for the TapeMachine; its out and that of ours are to be equal.
 	tape        func() (run func() error, out func() []float32, err error)
 	out         func() []float32
@@ -75,6 +76,11 @@ func Cases() []Case {
 			all = append(all, Case{fmt.Sprintf("step/%v/%s", s, solver), quick, func() (*work, error) { return stepWork(s, solver) }})
 		}
 		all = append(all, Case{fmt.Sprintf("bptt/%v", s), s.Batch == 1, func() (*work, error) { return bpttWork(s) }})
+	}
+	for _, s := range []Shape{{4, 32}, {32, 256}} {
+		for _, r := range sequenceRules {
+			all = append(all, Case{fmt.Sprintf("sequence/%v/%s", s, r.name), s.Batch == 4, func() (*work, error) { return sequenceWork(s, r.rule, r.far) }})
+		}
 	}
 	all = append(all, Case{"cores/128x512", false, func() (*work, error) { return coresWork(Shape{128, 512}) }})
 	for _, m := range [][3]int{{1, 256, 256}, {32, 128, 128}, {64, 256, 256}, {128, 512, 512}, {256, 1024, 1024}} {

@@ -25,6 +25,8 @@ type Result struct {
 	GFlops       *float64     `json:"gflop_per_s,omitempty"`    // of ours
 	OneCore      *float64     `json:"one_core_us,omitempty"`    // ours on one core where Ours has two
 	OneOverTwo   *float64     `json:"one_core_over_two,omitempty"`
+	Forward      *float64     `json:"forward_us,omitempty"`   // the forward pass in Ours
+	OverForward  *float64     `json:"over_forward,omitempty"` // Ours over Forward
 	OpenBLAS     *float64     `json:"openblas_us,omitempty"`
 	OverOpenBLAS *float64     `json:"speed_over_openblas,omitempty"` // OpenBLAS over Ours
 }
@@ -177,7 +179,7 @@ func measure(ctx context.Context, c Case, o Options, cores int) (Result, error) 
 		all = append(all, c)
 		return c
 	}
-	ours, gemm, one := enter(w.ours), enter(w.gemm), enter(w.oneCore)
+	ours, gemm, one, forward := enter(w.ours), enter(w.gemm), enter(w.oneCore), enter(w.forward)
 	var tape, blas *Contestant
 	if w.tape != nil && !o.NoTape {
 		run, _, err := w.tape()
@@ -199,9 +201,10 @@ func measure(ctx context.Context, c Case, o Options, cores int) (Result, error) 
 	if err := Race(ctx, o.Budget, all...); err != nil {
 		return Result{}, err
 	}
-	r := Result{Name: c.Name, Ours: *ours.median(), Gemm: gemm.median(), Tape: tape.median(), OneCore: one.median(), OpenBLAS: blas.median(), Evals: w.evaluations}
+	r := Result{Name: c.Name, Ours: *ours.median(), Gemm: gemm.median(), Tape: tape.median(), OneCore: one.median(), OpenBLAS: blas.median(), Forward: forward.median(), Evals: w.evaluations}
 	r.OverGemm, r.TapeOverOurs = ratio(&r.Ours, r.Gemm), ratio(r.Tape, &r.Ours)
 	r.OneOverTwo, r.OverOpenBLAS = ratio(r.OneCore, &r.Ours), ratio(r.OpenBLAS, &r.Ours)
+	r.OverForward = ratio(&r.Ours, r.Forward)
 	if w.elements > 0 {
 		ns := r.Ours * 1e3 / float64(w.elements)
 		r.NSPerElement = &ns

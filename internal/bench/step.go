@@ -120,10 +120,13 @@ func (t *Step) Run() error {
 }
 
 // gradients returns all gradients of the last step, in one piece.
-func (t *Step) gradients() []float32 {
+func (t *Step) gradients() []float32 { return flat(t.Grads) }
+
+// flat is all numbers in one piece.
+func flat(p deq.Params[float32]) []float32 {
 	var all []float32
-	for _, g := range t.flat {
-		all = append(all, g...)
+	for _, g := range p {
+		all = append(all, g.Data...)
 	}
 	return all
 }

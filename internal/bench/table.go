@@ -35,6 +35,9 @@ func (r Result) note() string {
 	if r.GFlops != nil {
 		add("%.1f Gflop/s", *r.GFlops)
 	}
+	if r.Forward != nil {
+		add("%.2f forward passes", *r.OverForward)
+	}
 	if r.OneCore != nil {
 		add("two cores %.2f times as fast as one", *r.OneOverTwo)
 	}
