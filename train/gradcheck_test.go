@@ -10,6 +10,9 @@ import (
 
 // Every exact rule agrees with finite differences on every activation; the others are told apart.
 func TestGradCheck(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes half a minute with the race detector, which has nothing to find in it")
+	}
 	parts := train.Ours[float64]()
 	for _, rule := range parts.Rules.Entries() {
 		for _, activation := range models.Activations {

@@ -148,6 +148,9 @@ func TestSequencesAreLearned(t *testing.T) {
 
 // The gradient of bptt is that of the loss, the label's and the target's; that of a short window is not.
 func TestGradCheckOfSequences(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes half a minute with the race detector, which has nothing to find in it")
+	}
 	for _, c := range []struct {
 		sets  []string
 		holds bool
