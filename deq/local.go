@@ -30,11 +30,13 @@ type Synapse struct {
 // parts of them and of the old state. What is 0 whatever the values is nil.
 //
 // The eligibility ε_k of the weights of synapse k, the part of ∂z/∂W_k that stays within the unit,
-// is carried on by ε_k[s] ← Σ_r Same[s][r]·ε_k[r] + Slope[k][s]·pre_k.
+// is carried on by ε_k[s] ← Σ_r Same[s][r]·ε_k[r] + Slope[k][s]·pre_k. From unit to unit credit u goes back
+// over synapse k by Reach[k][r] ⊙ (Σ_s Slope[k][s] ⊙ u_s)·W_k.
 type Local[T Float] struct {
 	Pre   [][]T   // by synapse: pre_k [rows, Pre]; nil for a bias
 	Slope [][][]T // by synapse and slot: ∂f_s/∂a_k [rows, n]
 	Same  [][][]T // by slots s and r: ∂f_s/∂z_r [rows, n] within the unit
+	Reach [][][]T // by synapse and slot: ∂pre_k/∂z_r [rows, n] within the unit; nil where pre_k is not one of each unit
 }
 
 // Slots is the number of variables of each unit: the state is [slot 0 | slot 1 | …], n wide each.
@@ -56,6 +58,7 @@ type sight struct {
 	pre      []int    // by synapse: an output, or one of preNone, …
 	slope    []int    // by synapse: an output, or −1 where it is 0
 	same     int      // an output, or −1
+	reach    []int    // by synapse: an output, reachOne, or −1 where it is 0
 	others   []string // parameters that act other than by synapses
 }
 
@@ -64,6 +67,9 @@ const (
 	preState             // the state
 	preInput             // the input
 )
+
+// reachOne is the derivative of a presynaptic activity that is the state itself.
+const reachOne = -2
 
 // look makes the expression of local: presynaptic activities that are not the state or the input itself, and
 // derivatives that are not 0, each once.
@@ -123,7 +129,48 @@ func (e *expression) look(s *models.Scope, out *gorgonia.Node, params []models.P
 	if g := grads[len(products)]; g != nil {
 		e.local.same = put(g)
 	}
+	return e.lookBack(s, products, put)
+}
+
+// lookBack adds to what look makes how the presynaptic activities depend on their own units.
+func (e *expression) lookBack(s *models.Scope, products gorgonia.Nodes, put func(n *gorgonia.Node) int) error {
+	known := map[*gorgonia.Node]int{nil: -1, e.x: -1}
+	for _, y := range append(s.Synapses(), s.Biases()...) {
+		out, ok := known[y.Pre]
+		if !ok {
+			var err error
+			if out, err = e.reachOf(s, y, products, put); err != nil {
+				return err
+			}
+			known[y.Pre] = out
+		}
+		e.local.reach = append(e.local.reach, out)
+	}
 	return nil
+}
+
+// reachOf is where the derivative of a synapse's presynaptic activity is put out.
+func (e *expression) reachOf(s *models.Scope, y models.Synapse, products gorgonia.Nodes, put func(n *gorgonia.Node) int) (int, error) {
+	if y.Pre.Shape()[1] != y.Product.Shape()[1] {
+		return -1, nil
+	}
+	if e.v == nil {
+		e.v = s.Variable("presynaptic", y.Pre.Shape()[0], y.Pre.Shape()[1])
+	}
+	if err := s.Err(); err != nil {
+		return -1, err
+	}
+	if !e.v.Shape().Eq(y.Pre.Shape()) {
+		return -1, nil
+	}
+	grads, err := vjp.VJP(gorgonia.Nodes{y.Pre}, gorgonia.Nodes{e.v}, gorgonia.Nodes{e.z}, products...)
+	switch {
+	case err != nil || grads[0] == nil:
+		return -1, err
+	case grads[0] == e.v:
+		return reachOne, nil
+	}
+	return put(grads[0]), nil
 }
 
 // Locals returns what the synapses see of the steps first, first+1, … up to last, without it, in the
@@ -197,12 +244,20 @@ func newLocal[T Float](look *sight, tr *Trajectory[T]) Local[T] {
 		}
 		return memory[out]
 	}
-	into := Local[T]{Pre: make([][]T, len(look.pre)), Slope: make([][][]T, len(look.slope))}
+	into := Local[T]{Pre: make([][]T, len(look.pre)), Slope: make([][][]T, len(look.slope)), Reach: make([][][]T, len(look.reach))}
+	var one [][]T
 	for k, pre := range look.pre {
 		if pre >= 0 || pre == preState && tr.marks == nil {
 			into.Pre[k] = make([]T, rows*look.synapses[k].Pre)
 		}
-		into.Slope[k] = bySlot(look.slope[k])
+		into.Slope[k], into.Reach[k] = bySlot(look.slope[k]), bySlot(look.reach[k])
+		if look.reach[k] == reachOne {
+			if one == nil {
+				one = [][]T{make([]T, rows*n)}
+				kernels.Fill(one[0], 1)
+			}
+			into.Reach[k] = one
+		}
 	}
 	if look.same >= 0 {
 		for range slots {
@@ -227,6 +282,9 @@ func (v Local[T]) fits(look *sight, tr *Trajectory[T]) bool {
 			return false
 		}
 		if look.pre[k] >= 0 && len(v.Pre[k]) != tr.Rows*look.synapses[k].Pre {
+			return false
+		}
+		if look.reach[k] != -1 && (len(v.Reach[k]) == 0 || len(v.Reach[k][0]) != size) {
 			return false
 		}
 	}
@@ -278,33 +336,45 @@ func (v Local[T]) fill(w *sweep[T], u *unit[T], z []T) error {
 				copy(w.shard.part(v.Slope[k][s], w.n, n), u.program.Out(out))
 			}
 		}
-		if look.same < 0 {
-			continue
+		spread := func(out int, to [][]T) {
+			for r := range to {
+				from, to := u.program.Out(out), w.shard.part(to[r], w.n, n)
+				for b := range w.n {
+					copy(to[b*n:(b+1)*n], from[b*l.Units+r*n:])
+				}
+			}
 		}
-		for r, to := range v.Same[s] {
-			from, to := u.program.Out(look.same), w.shard.part(to, w.n, n)
-			for b := range w.n {
-				copy(to[b*n:(b+1)*n], from[b*l.Units+r*n:])
+		if look.same >= 0 {
+			spread(look.same, v.Same[s])
+		}
+		for k, out := range look.reach {
+			if s == 0 && out >= 0 && slices.Index(look.reach, out) == k {
+				spread(out, v.Reach[k])
 			}
 		}
 	}
 	return nil
 }
 
-// ones runs a program of cotangents for the u that is 1 in one slot and 0 in others.
+// ones runs the program local for the u that is 1 in one slot and 0 in others, and the v that is 1.
 func (w *sweep[T]) ones(u *unit[T], slot int) error {
 	l := w.shard.layer
 	slots := l.Slots()
 	n := l.Units / slots
 	size := w.shard.capacity * l.Units
-	for len(w.indicators) < slots {
+	for len(w.indicators) <= slots { // the last one is 1 everywhere
 		v, s := make([]T, size), len(w.indicators)
 		for i := range v {
-			if i%l.Units/n == s {
+			if s == slots || i%l.Units/n == s {
 				v[i] = 1
 			}
 		}
 		w.indicators = append(w.indicators, v)
+	}
+	if v := u.expr.v; v != nil {
+		if err := u.program.Bind(v, w.indicators[slots][:w.n*n]); err != nil {
+			return err
+		}
 	}
 	if err := u.program.Bind(u.expr.u, w.indicators[slot][:w.n*l.Units]); err != nil {
 		return err
@@ -357,32 +427,49 @@ func (l *Layer[T]) CheckSynapses() error {
 		if err := tr.bindLocal(w, p, 0, span[T]{}); err != nil {
 			return err
 		}
-		u := random(l.Units)
+		u, v := random(l.Units), random(n)
 		if err := p.program.Bind(p.expr.u, u); err != nil {
 			return err
+		}
+		if p.expr.v != nil {
+			if err := p.program.Bind(p.expr.v, v); err != nil {
+				return err
+			}
 		}
 		if err := p.program.Run(engine.Cotangent, 1); err != nil {
 			return err
 		}
-		within := func(got []T, of func(s int) []T) bool {
+		within := func(got []T, want func(i int) float64) bool {
 			var worst, scale float64
 			for i := range n {
-				want := 0.0
-				for s := range slots {
-					want += float64(u[s*n+i]) * float64(of(s)[i])
-				}
-				worst, scale = max(worst, math.Abs(float64(got[i])-want)), max(scale, math.Abs(want))
+				worst, scale = max(worst, math.Abs(float64(got[i])-want(i))), max(scale, math.Abs(want(i)))
 			}
 			return worst <= 1e-3*scale
 		}
+		bySlot := func(of func(s int) []T) func(i int) float64 {
+			return func(i int) float64 {
+				sum := 0.0
+				for s := range slots {
+					sum += float64(u[s*n+i]) * float64(of(s)[i])
+				}
+				return sum
+			}
+		}
 		look := &p.expr.local
 		for k, out := range look.slope {
-			if out >= 0 && !within(p.program.Out(out), func(s int) []T { return seen[0].Slope[k][s] }) {
+			if out >= 0 && !within(p.program.Out(out), bySlot(func(s int) []T { return seen[0].Slope[k][s] })) {
 				return fmt.Errorf("deq: the product with %s reaches other units than its own within a step", synapses[k].Param)
 			}
 		}
+		for k, out := range look.reach {
+			for r := range slots {
+				if out >= 0 && !within(p.program.Out(out)[r*n:], func(i int) float64 { return float64(v[i]) * float64(seen[0].Reach[k][r][i]) }) {
+					return fmt.Errorf("deq: what %s multiplies mixes units other than by synapses", synapses[k].Param)
+				}
+			}
+		}
 		for r := range slots {
-			if look.same >= 0 && !within(p.program.Out(look.same)[r*n:], func(s int) []T { return seen[0].Same[s][r] }) {
+			if look.same >= 0 && !within(p.program.Out(look.same)[r*n:], bySlot(func(s int) []T { return seen[0].Same[s][r] })) {
 				return fmt.Errorf("deq: units reach each other within a step other than by synapses")
 			}
 		}

@@ -195,6 +195,27 @@ func compareLocal(t *testing.T, l *deq.Layer[float64], unit unitOf, preOf preOf,
 				near(fmt.Sprintf("derivative of slot %d for slot %d of unit %d", s, r, i), entry(same, r, i), want, 1e-8)
 			}
 		}
+		for k, y := range synapses {
+			if y.X || y.Pre != n {
+				if local.Reach[k] != nil {
+					t.Fatalf("%s is reached from the state", y.Param)
+				}
+				continue
+			}
+			for r := range slots {
+				want, _ := finite.Derivative(func(h float64) (float64, error) {
+					moved := slices.Clone(z)
+					moved[r*n+i] += h
+					if preOf != nil {
+						if v, ok := preOf(products, moved)[y.Param]; ok {
+							return v[i], nil
+						}
+					}
+					return moved[i], nil
+				})
+				near(fmt.Sprintf("what %s has of slot %d of unit %d", y.Param, r, i), entry(local.Reach[k], r, i), want, 1e-8)
+			}
+		}
 	}
 }
 
@@ -354,11 +375,18 @@ func (m summed) Cell(s *models.Scope, z, x *gorgonia.Node) *gorgonia.Node {
 	return s.Add(m.Rate.Cell(s, z, x), s.Broadcast(s.Mean(z), z))
 }
 
+// centred is a cell whose synapses get what units are apart from their mean.
+type centred struct{ models.Rate }
+
+func (m centred) Cell(s *models.Scope, z, x *gorgonia.Node) *gorgonia.Node {
+	return m.Rate.Cell(s, s.Sub(z, s.Broadcast(s.Mean(z), z)), x)
+}
+
 func TestCheckSynapses(t *testing.T) {
 	rate := models.Rate{N: units}
 	for want, m := range map[string]models.Model{
 		"": rate, "not as weights": scaled{rate}, "reaches other units": normalized{rate}, "units reach each other": summed{rate},
-		"has 16 columns": wide{rate},
+		"has 16 columns": wide{rate}, "mixes units": centred{rate},
 	} {
 		l, err := deq.New[float32](m, inputs, outputs, 1, deq.Config{Batch: 4})
 		if err != nil {

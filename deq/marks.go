@@ -64,7 +64,7 @@ func (e *expression) mark(s *models.Scope, out *gorgonia.Node, params []models.P
 	if err := e.look(s, out, params); err == nil {
 		derivatives = append(derivatives, e.outs...)
 	}
-	e.u, e.outs, e.param = nil, gorgonia.Nodes{out}, []int{ofState}
+	e.u, e.v, e.outs, e.param = nil, nil, gorgonia.Nodes{out}, []int{ofState}
 	e.marks = needed(candidates(s, e.z, e.x), derivatives)
 	for i, m := range e.marks {
 		if m.node != out {
