@@ -45,6 +45,20 @@ func Slots(m Model) int {
 	return 1
 }
 
+// Typed is a Model whose units are of several kinds, as those that excite and those that inhibit.
+type Typed interface {
+	Model
+	Types() []int // the kind of every unit, from 0; nil if the options make no difference between them
+}
+
+// Types are the kinds of the units, nil if the model makes no difference between them.
+func Types(m Model) []int {
+	if t, ok := m.(Typed); ok {
+		return t.Types()
+	}
+	return nil
+}
+
 // Role says what a parameter does, so that a setting can choose what is trained.
 type Role uint8
 

@@ -112,6 +112,19 @@ func (r Rate) Params(inputs, outputs int) []Param {
 // excitatory is the number of units that excite.
 func (r Rate) excitatory() int { return int(math.Round(r.Dale * float64(r.N))) }
 
+// Types implements Typed: with Dale's law 0 of the units that excite, 1 of those that inhibit.
+func (r Rate) Types() []int {
+	r = options.WithDefaults(r)
+	if r.Dale == 0 {
+		return nil
+	}
+	types := make([]int, r.N)
+	for i := r.excitatory(); i < r.N; i++ {
+		types[i] = 1
+	}
+	return types
+}
+
 // initial draws W. Masked to a share of its entries, these are larger.
 func (r Rate) initial() Init {
 	if r.Dale > 0 {

@@ -52,36 +52,63 @@ func (o Local[T]) Parameters(l *deq.Layer[T]) []Parameter {
 // credits are the outputs with ∂L/∂z_t taken back by the feedback weights, which learn from them where they
 // are adaptive.
 func (o Local[T]) credits(p Passage[T], g deq.Params[T]) (deq.Outputs[T], error) {
-	o = options.WithDefaults(o)
-	if o.Feedback == "symmetric" {
+	if options.WithDefaults(o).Feedback == "symmetric" {
 		return p.Outputs, nil
 	}
-	l := p.Layer()
-	twin := l.Twin(func(q deq.Params[T]) {
-		for _, b := range p.Own.Params {
-			copy(q.Data(b.Name), b.Data)
+	out := make(deq.Outputs[T], len(p.Outputs))
+	err := o.feed(p, g, func(credit func(t int) ([]T, error)) error {
+		for t := range p.Outputs {
+			dz, err := credit(t)
+			if err != nil {
+				return err
+			}
+			if dz != nil {
+				out[t] = &deq.Output[T]{DZ: dz}
+			}
 		}
+		return nil
 	})
+	return out, err
+}
+
+// feed calls visit with what takes the error of the output at a state back to the units, by the feedback
+// weights: nil where the state has no loss. From all states that visit asks for adaptive weights learn.
+func (o Local[T]) feed(p Passage[T], g deq.Params[T], visit func(credit func(t int) ([]T, error)) error) error {
+	o = options.WithDefaults(o)
+	l := p.Layer()
+	from := l
+	if o.Feedback != "symmetric" {
+		from = l.Twin(func(q deq.Params[T]) {
+			for _, b := range p.Own.Params {
+				copy(q.Data(b.Name), b.Data)
+			}
+		})
+	}
 	var outer deq.Params[T]
 	if o.Feedback == "adaptive" {
 		outer = readoutGradients(l)
 	}
-	out := make(deq.Outputs[T], len(p.Outputs))
-	for t := range p.Outputs {
+	err := visit(func(t int) ([]T, error) {
+		if dz := p.Outputs.DZ(t); o.Feedback == "symmetric" && dz != nil {
+			return dz, nil
+		}
 		dy := p.Outputs.DY(t)
 		if dy == nil {
-			continue
+			return nil, nil
 		}
-		credit := make([]T, p.Rows*l.Units)
-		if err := twin.ReadoutVJP(p.Z[t], dy, credit, outer); err != nil {
+		if p.Z[t] == nil {
+			return nil, fmt.Errorf("rules: feedback at step %d: its state is not kept", t)
+		}
+		dz := make([]T, p.Rows*l.Units)
+		if err := from.ReadoutVJP(p.Z[t], dy, dz, outer); err != nil {
 			return nil, fmt.Errorf("rules: feedback at step %d: %w", t, err)
 		}
-		out[t] = &deq.Output[T]{DZ: credit}
-	}
-	if outer != nil {
+		return dz, nil
+	})
+	if err == nil && outer != nil {
 		p.Own.learnBeside(l, T(o.Decay), outer, g)
 	}
-	return out, nil
+	return err
 }
 
 // learnBeside gives feedback weights the update of the readout's weights, outer, and both a decay: see
