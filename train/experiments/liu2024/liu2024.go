@@ -34,6 +34,7 @@ const bellecRef = `@article{bellec2020solution,
 // Entries lists the experiments.
 func Entries() []catalog.Entry[experiments.Experiment] {
 	return []catalog.Entry[experiments.Experiment]{
+		{Name: "liu2024/grad", Value: experiments.Func(grad), Refs: []string{ref, bellecRef, murrayRef, engelkenRef}, Doc: gradDoc},
 		{Name: "liu2024/lyap-gain", Value: experiments.Func(lyapGain), Refs: []string{ref, molgedeyRef}, Doc: lyapGainDoc},
 		{Name: "liu2024/lyap-train", Value: experiments.Func(lyapTrain), Refs: []string{ref}, Doc: lyapTrainDoc},
 		{Name: "liu2024/gain", Value: experiments.Func(gain), Refs: []string{ref, bellecRef}, Doc: gainDoc},
