@@ -35,6 +35,7 @@ const bellecRef = `@article{bellec2020solution,
 func Entries() []catalog.Entry[experiments.Experiment] {
 	return []catalog.Entry[experiments.Experiment]{
 		{Name: "liu2024/grad", Value: experiments.Func(grad), Refs: []string{ref, bellecRef, murrayRef, engelkenRef}, Doc: gradDoc},
+		{Name: "liu2024/align", Value: experiments.Func(align), Refs: []string{ref, bellecRef, mdglRef, marschallRef}, Doc: alignDoc},
 		{Name: "liu2024/lyap-gain", Value: experiments.Func(lyapGain), Refs: []string{ref, molgedeyRef}, Doc: lyapGainDoc},
 		{Name: "liu2024/lyap-train", Value: experiments.Func(lyapTrain), Refs: []string{ref}, Doc: lyapTrainDoc},
 		{Name: "liu2024/gain", Value: experiments.Func(gain), Refs: []string{ref, bellecRef}, Doc: gainDoc},

@@ -23,6 +23,7 @@ type plan struct {
 	sets    []string // further settings, as of --set
 	seed    uint64
 	floss   *stability.Flossing // of the cell's parameters, before training; nil: none
+	aligns  bool                // whether the rule's gradient is compared with bptt's before training
 }
 
 // course is how a run went.
@@ -30,6 +31,7 @@ type course struct {
 	plan
 	before, after float64 // largest Lyapunov exponents, driven by test trials
 	flossing      *stability.FlossingReport
+	cosine        float64   // of the rule's gradient for W to bptt's, where the plan aligns
 	accuracy      []float64 // of each batch, before its update
 	test          float64   // accuracy of the test trials at the end
 	ideal         float64   // of the ideal observer; 0 where it is not known
@@ -68,6 +70,11 @@ func (p plan) run(ctx context.Context, parts int, done func()) (*course, error) 
 	}
 	if p.floss != nil {
 		if out.flossing, err = floss(ctx, t, *p.floss); err != nil {
+			return nil, err
+		}
+	}
+	if p.aligns {
+		if out.cosine, err = taskCosine(ctx, t); err != nil {
 			return nil, err
 		}
 	}
