@@ -113,7 +113,7 @@ func (l *Layer[T]) Read(z, y []T) error {
 }
 
 // ReadoutVJP writes dyᵀ ∂y/∂z [rows, Units] to dz, for the readout y of the states z [rows,
-// Units] and dy [rows, Outputs]. With g not nil, dyᵀ ∂y/∂θ is added to it.
+// Units] and dy [rows, Outputs]. With g not nil, dyᵀ ∂y/∂θ is added to it; dz may then be nil.
 func (l *Layer[T]) ReadoutVJP(z, dy, dz []T, g Params[T]) error {
 	id, rows := l.points.Add(1), len(z)/l.Units
 	if g == nil {
@@ -130,11 +130,11 @@ func (l *Layer[T]) ReadoutVJP(z, dy, dz []T, g Params[T]) error {
 	})
 }
 
-// readoutVJP takes dy back through the readout of the shard's n states, to its rows of dz; the unit has the
-// gradients of the parameters.
+// readoutVJP takes dy back through the readout of the shard's n states, to its rows of dz unless that is
+// nil; the unit has the gradients of the parameters.
 func (s *shard[T]) readoutVJP(here at[T], n int, dy, dz []T) (*unit[T], error) {
 	u, err := s.apply(readoutGradient, here, s.all(n), dy)
-	if err == nil {
+	if err == nil && dz != nil {
 		copy(s.part(dz, n, s.layer.Units), u.program.Out(0))
 	}
 	return u, err
