@@ -55,8 +55,8 @@ func (e *expression) pullbackWithin(s *models.Scope, out *gorgonia.Node, wrt ...
 }
 
 // pullbackUnit makes the expression u ⊙ diag ∂out/∂z: what stays within the units and, for each
-// synapse from all of them to all, what goes by the diagonal of its weights.
-func (e *expression) pullbackUnit(s *models.Scope, out *gorgonia.Node) error {
+// synapse from all of them, n, to all, what goes by the diagonal of its weights.
+func (e *expression) pullbackUnit(s *models.Scope, out *gorgonia.Node, n int) error {
 	synapses := s.Synapses()
 	e.u = s.Variable("u", out.Shape()[0], out.Shape()[1])
 	if err := s.Err(); err != nil {
@@ -74,7 +74,7 @@ func (e *expression) pullbackUnit(s *models.Scope, out *gorgonia.Node) error {
 	total := grads[0]
 	for i, y := range synapses {
 		g := grads[1+i]
-		if g == nil || !y.Product.Shape().Eq(e.z.Shape()) || !y.Pre.Shape().Eq(e.z.Shape()) {
+		if g == nil || y.Product.Shape()[1] != n || y.Pre.Shape()[1] != n {
 			continue
 		}
 		weights := vjp.Children(y.Product)[1]

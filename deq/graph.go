@@ -174,7 +174,7 @@ func express(f function, m models.Model, dims dims, rows int, dtype tensor.Dtype
 	case adjointCut, stepCut:
 		err = e.pullbackWithin(s, out, e.z)
 	case stepUnit:
-		err = e.pullbackUnit(s, out)
+		err = e.pullbackUnit(s, out, m.Units()/models.Slots(m))
 	case stepCutGradient:
 		err = e.pullbackWithin(s, out)
 	case tangent:

@@ -317,14 +317,6 @@ func (tr *Trajectory[T]) bindLocal(w *sweep[T], u *unit[T], t int, again span[T]
 // that is 1 in one slot is the slope of that slot.
 func (v Local[T]) fill(w *sweep[T], u *unit[T], z []T) error {
 	look, l := &u.expr.local, w.shard.layer
-	for k, pre := range look.pre {
-		switch {
-		case pre >= 0:
-			copy(w.shard.part(v.Pre[k], w.n, look.synapses[k].Pre), u.program.Out(pre))
-		case pre == preState && &v.Pre[k][w.shard.start*l.Units] != &z[0]:
-			copy(w.states(v.Pre[k]), z)
-		}
-	}
 	slots := l.Slots()
 	n := l.Units / slots
 	for s := range slots {
@@ -351,6 +343,14 @@ func (v Local[T]) fill(w *sweep[T], u *unit[T], z []T) error {
 			if s == 0 && out >= 0 && slices.Index(look.reach, out) == k {
 				spread(out, v.Reach[k])
 			}
+		}
+	}
+	for k, pre := range look.pre { // which are there once the program has run
+		switch {
+		case pre >= 0:
+			copy(w.shard.part(v.Pre[k], w.n, look.synapses[k].Pre), u.program.Out(pre))
+		case pre == preState && &v.Pre[k][w.shard.start*l.Units] != &z[0]:
+			copy(w.states(v.Pre[k]), z)
 		}
 	}
 	return nil

@@ -455,3 +455,37 @@ func TestLocalsDoNotAllocate(t *testing.T) {
 		t.Errorf("%v allocations for 4 steps, %v for 40", few, many)
 	}
 }
+
+// What synapses see does not depend on what runs the program, the TapeMachine or the engine.
+func TestLocalsOnTheTape(t *testing.T) {
+	for name, m := range map[string]models.Model{
+		"h": models.Rate{N: units, Leak: 0.1}, "v": models.Rate{N: units, Leak: 0.1, Form: "v"}, "gru": models.GRU{N: units}, "lstm": models.LSTM{N: units},
+	} {
+		see := func(engine string) (all []float64) {
+			tr := newTrial(t, m, deq.Config{Shard: 2, Engine: engine})
+			r, err := tr.Run(ctx, tr.Sequence)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for step := range span { // one at a time, each after another one
+				seen, err := r.Locals(ctx, step, step+1, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for k, pre := range seen[0].Pre {
+					all = append(append(all, pre...), slices.Concat(append(seen[0].Slope[k], seen[0].Reach[k]...)...)...)
+				}
+			}
+			return all
+		}
+		engine, tape := see(""), see("tape")
+		if len(engine) != len(tape) {
+			t.Fatalf("%s: %d numbers, and %d on the tape", name, len(engine), len(tape))
+		}
+		for i, v := range engine {
+			if math.Abs(v-tape[i]) > 1e-12 {
+				t.Fatalf("%s: number %d is %v, on the tape %v", name, i, v, tape[i])
+			}
+		}
+	}
+}

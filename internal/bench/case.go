@@ -45,6 +45,7 @@ type work struct {
 	tape        func() (run func() error, out func() []float32, err error)
 	out         func() []float32
 	evaluations *Evaluations
+	bytes       *int // of a rule's own memory
 	elements    int  // results of an elementwise kernel
 	m, n, k     int  // of a matrix product
 	still       bool // nothing may be allocated

@@ -21,6 +21,7 @@ type Result struct {
 	Allocs       float64  `json:"allocs"`         // of ours, a run
 
 	Evals        *Evaluations `json:"evals,omitempty"`
+	RuleBytes    *int         `json:"rule_bytes,omitempty"`     // of the learning rule's own memory
 	NSPerElement *float64     `json:"ns_per_element,omitempty"` // of ours
 	GFlops       *float64     `json:"gflop_per_s,omitempty"`    // of ours
 	OneCore      *float64     `json:"one_core_us,omitempty"`    // ours on one core where Ours has two
@@ -201,7 +202,7 @@ func measure(ctx context.Context, c Case, o Options, cores int) (Result, error) 
 	if err := Race(ctx, o.Budget, all...); err != nil {
 		return Result{}, err
 	}
-	r := Result{Name: c.Name, Ours: *ours.median(), Gemm: gemm.median(), Tape: tape.median(), OneCore: one.median(), OpenBLAS: blas.median(), Forward: forward.median(), Evals: w.evaluations}
+	r := Result{Name: c.Name, Ours: *ours.median(), Gemm: gemm.median(), Tape: tape.median(), OneCore: one.median(), OpenBLAS: blas.median(), Forward: forward.median(), Evals: w.evaluations, RuleBytes: w.bytes}
 	r.OverGemm, r.TapeOverOurs = ratio(&r.Ours, r.Gemm), ratio(r.Tape, &r.Ours)
 	r.OneOverTwo, r.OverOpenBLAS = ratio(r.OneCore, &r.Ours), ratio(r.OpenBLAS, &r.Ours)
 	r.OverForward = ratio(&r.Ours, r.Forward)

@@ -23,7 +23,12 @@ var sequenceRules = []struct {
 	{"e-prop", rules.EProp[float32]{}, false},
 	{"rflo", rules.RFLO[float32]{}, false},
 	{"snap-1", rules.SnAp1[float32]{}, false},
+	{"rflo-forwards", rules.RFLO[float32]{Tracing: forwards}, false},
+	{"snap-1-forwards", rules.SnAp1[float32]{Tracing: forwards}, false},
 }
+
+// forwards is the way of eligibility traces in a brain, one for every synapse.
+var forwards = rules.Tracing{Traces: "forwards"}
 
 // sequence is an update through time on fixed data, without the optimiser: a leaky network in the form v over
 // inputs that change at every step, its readout with a mean squared error at every step, and all
@@ -36,6 +41,7 @@ type sequence struct {
 	x      []float32 // [steps, batch, inputs]
 	target []float32 // [steps·batch, outputs]
 	batch  int
+	bytes  int // of the rule's own memory
 }
 
 func newSequence(s Shape, rule rules.TemporalRule[float32], engine string) (*sequence, error) {
@@ -88,7 +94,8 @@ func (q *sequence) update() error {
 	if err != nil {
 		return err
 	}
-	_, err = q.rule.Gradient(ctx, rules.Passage[float32]{Trajectory: tr, Outputs: outs, Loss: q, Own: q.own}, q.grads)
+	report, err := q.rule.Gradient(ctx, rules.Passage[float32]{Trajectory: tr, Outputs: outs, Loss: q, Own: q.own}, q.grads)
+	q.bytes = report.Bytes
 	return err
 }
 
@@ -101,6 +108,7 @@ func sequenceWork(s Shape, rule rules.TemporalRule[float32], far bool) (*work, e
 	}
 	return &work{
 		ours:    q.update,
+		bytes:   &q.bytes,
 		forward: q.read,
 		gemm:    sequenceProducts(q.layer.Params, s, far),
 		out:     func() []float32 { return flat(q.grads) },

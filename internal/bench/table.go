@@ -38,6 +38,9 @@ func (r Result) note() string {
 	if r.Forward != nil {
 		add("%.2f forward passes", *r.OverForward)
 	}
+	if r.RuleBytes != nil {
+		add("%.1f MiB of the rule's own", float64(*r.RuleBytes)/(1<<20))
+	}
 	if r.OneCore != nil {
 		add("two cores %.2f times as fast as one", *r.OneOverTwo)
 	}

@@ -13,13 +13,14 @@ import (
 //	e_t = D_t e_{t−1} + ∂f/∂a·pre,   ΔW_ij = Σ_t ℓ_i(t) e_ij(t).
 //
 // For the leaky cells D = 1 − α, the leak; for gated ones what the gates let through. Traces run forwards
-// in a brain; here the same sum is taken by running credits backwards, one value for a unit, not for a
-// synapse. Feedback random takes ℓ_t = φ′ ⊙ ∂L/∂y_t B with fixed random weights.
+// in a brain; unless Tracing says so, the same sum is taken by running credits backwards. Feedback random takes
+// ℓ_t = φ′ ⊙ ∂L/∂y_t B with fixed random weights.
 //
 // G. Bellec, F. Scherr, A. Subramoney, E. Hajek, D. Salaj, R. Legenstein and W. Maass, Nature
 // Communications 11:3625, 2020, doi:10.1038/s41467-020-17236-y.
 type EProp[T deq.Float] struct {
 	Local[T]
+	Tracing
 }
 
 func ePropEntry[T deq.Float]() Entry[T] {
@@ -40,7 +41,21 @@ through fixed random weights.`,
 }`}}
 }
 
+// Check implements Rule: every model will do, or with traces that run forwards every cell of synapses.
+func (r EProp[T]) Check(l *deq.Layer[T]) error {
+	if err := r.Validate(); err != nil {
+		return err
+	}
+	return checkTraces(r.Tracing, "e-prop", l)
+}
+
+// Audit implements Rule.
+func (r EProp[T]) Audit() Audit { return r.audit(r.Local.Audit()) }
+
 // Gradient implements TemporalRule.
 func (r EProp[T]) Gradient(ctx context.Context, p Passage[T], g deq.Params[T]) (Report, error) {
+	if r.forwards() {
+		return r.traceForwards(ctx, p, false, g)
+	}
 	return r.gradient(ctx, p, deq.CutCredit, g)
 }

@@ -95,6 +95,48 @@ func TestTracesForwards(t *testing.T) {
 		trials.Gradient(t, rules.EProp[float64]{Local: rules.Local[float64]{Feedback: "random"}}))
 }
 
+// The rules' own traces that run forwards give what their credits do that run backwards, for cells of several
+// slots, gates and forms.
+func TestTracesOfRules(t *testing.T) {
+	forwards := rules.Tracing{Traces: "forwards"}
+	random := rules.Local[float64]{Feedback: "random"}
+	for name, m := range map[string]models.Model{
+		"h": models.Rate{N: 6, Leak: 0.4, Gain: 1.2}, "v": models.Rate{N: 6, Leak: 0.4, Gain: 1.2, Form: "v"},
+		"dale": models.Rate{N: 6, Leak: 0.4, Dale: 0.5}, "gru": models.GRU{N: 6}, "lstm": models.LSTM{N: 6},
+	} {
+		trials := ruletest.NewTrials(t, m, 4, 0)
+		for rule, both := range map[string][2]rules.TemporalRule[float64]{
+			"e-prop":         {rules.EProp[float64]{}, rules.EProp[float64]{Tracing: forwards}},
+			"e-prop, random": {rules.EProp[float64]{Local: random}, rules.EProp[float64]{Local: random, Tracing: forwards}},
+			"rflo":           {rules.RFLO[float64]{}, rules.RFLO[float64]{Tracing: forwards}},
+			"snap-1":         {rules.SnAp1[float64]{}, rules.SnAp1[float64]{Tracing: forwards}},
+		} {
+			near(t, name+", "+rule, trials.Gradient(t, both[1]), trials.Gradient(t, both[0]), 1e-10)
+		}
+		apart(t, name+": traces with the own weight and without", trials.Gradient(t, rules.EProp[float64]{Tracing: forwards}),
+			trials.Gradient(t, rules.SnAp1[float64]{Tracing: forwards}), 1e-3)
+	}
+}
+
+// Traces that do not fit are refused before they are tried, with the figure; credits need no such memory.
+func TestTracesNeedMemory(t *testing.T) {
+	trials := ruletest.NewTrials(t, models.Rate{N: 7}, 4, 0)
+	l := trials.Layer
+	need := 8 * l.Batch() * 7 * (7 + l.Inputs + 1)
+	for name, c := range map[string]struct {
+		rule rules.Rule[float64]
+		fits bool
+	}{
+		"enough":    {rules.EProp[float64]{Tracing: rules.Tracing{Traces: "forwards", MaxBytes: need}}, true},
+		"one less":  {rules.RFLO[float64]{Tracing: rules.Tracing{Traces: "forwards", MaxBytes: need - 1}}, false},
+		"backwards": {rules.SnAp1[float64]{Tracing: rules.Tracing{MaxBytes: need - 1}}, true},
+	} {
+		if err := c.rule.Check(l); (err == nil) != c.fits {
+			t.Errorf("%s: error %v", name, err)
+		}
+	}
+}
+
 // Where nothing goes from unit to unit the local rules are exact: e-prop without recurrent weights,
 // snap-1 with diagonal ones.
 func TestLocalRulesAreExactWithoutCrosstalk(t *testing.T) {

@@ -11,12 +11,12 @@ import (
 //
 //	p_ij(t) = (1−α) p_ij(t−1) + α φ′(u_i) z_j(t−1),   ΔW_ij = Σ_t (∂L/∂y_t B)_i p_ij(t).
 //
-// It is EProp with the feedback random, whatever the cell; with feedback symmetric the two are the same. The
-// traces, one for a synapse, are run backwards as credits, one for a unit.
+// It is EProp with the feedback random, whatever the cell; with feedback symmetric the two are the same.
 //
 // J. M. Murray, eLife 8:e43299, 2019, doi:10.7554/eLife.43299.
 type RFLO[T deq.Float] struct {
 	Steps int `default:"30" doc:"steps T of a relaxation; sequences have their own" order:"T"`
+	Tracing
 }
 
 func rfloEntry[T deq.Float]() Entry[T] {
@@ -37,13 +37,15 @@ place of the leak α.`,
 }
 
 // eprop is the same rule under its other name.
-func (r RFLO[T]) eprop() EProp[T] { return EProp[T]{Local[T]{Steps: r.Steps, Feedback: "random"}} }
+func (r RFLO[T]) eprop() EProp[T] {
+	return EProp[T]{Local[T]{Steps: r.Steps, Feedback: "random"}, r.Tracing}
+}
 
 // Validate reports options outside their range.
 func (r RFLO[T]) Validate() error { return r.eprop().Validate() }
 
-// Check implements Rule: every model will do.
-func (r RFLO[T]) Check(*deq.Layer[T]) error { return r.Validate() }
+// Check implements Rule, as EProp does.
+func (r RFLO[T]) Check(l *deq.Layer[T]) error { return r.eprop().Check(l) }
 
 // Exact implements Rule.
 func (RFLO[T]) Exact() bool { return false }

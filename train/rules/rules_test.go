@@ -42,6 +42,8 @@ func TestContractOfOptions(t *testing.T) {
 		"eqprop, energy":      eqprop("energy", "centred", 0.5),
 		"eqprop, one-sided":   eqprop("vector-field", "one-sided", 0.5),
 		"eqprop, random-sign": eqprop("energy", "random-sign", 0.5),
+		"e-prop, forwards":    rules.EProp[float64]{Tracing: rules.Tracing{Traces: "forwards"}},
+		"snap-1, forwards":    rules.SnAp1[float64]{Tracing: rules.Tracing{Traces: "forwards"}},
 		"steepest, linear":    steepest("linear", 0.1),
 	} {
 		t.Run(name, func(t *testing.T) { ruletest.Test(t, rule) })

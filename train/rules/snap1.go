@@ -17,6 +17,7 @@ import (
 // J. Menick, E. Elsen, U. Evci, S. Osindero, K. Simonyan and A. Graves, ICLR 2021, arXiv:2006.07232.
 type SnAp1[T deq.Float] struct {
 	Local[T]
+	Tracing
 }
 
 func snap1Entry[T deq.Float]() Entry[T] {
@@ -34,7 +35,21 @@ diagonal of the Jacobian. What goes by other units is left out.`,
 }`}}
 }
 
+// Check implements Rule: every model will do, or with traces that run forwards every cell of synapses.
+func (r SnAp1[T]) Check(l *deq.Layer[T]) error {
+	if err := r.Validate(); err != nil {
+		return err
+	}
+	return checkTraces(r.Tracing, "snap-1", l)
+}
+
+// Audit implements Rule.
+func (r SnAp1[T]) Audit() Audit { return r.audit(r.Local.Audit()) }
+
 // Gradient implements TemporalRule.
 func (r SnAp1[T]) Gradient(ctx context.Context, p Passage[T], g deq.Params[T]) (Report, error) {
+	if r.forwards() {
+		return r.traceForwards(ctx, p, true, g)
+	}
 	return r.gradient(ctx, p, deq.UnitCredit, g)
 }
