@@ -38,10 +38,10 @@ type ThreeFactor[T deq.Float] struct {
 func threeFactorEntry[T deq.Float]() Entry[T] {
 	return Entry[T]{Name: "three-factor", Value: ThreeFactor[T]{}, Doc: `presynaptic trace times postsynaptic sensitivity times a signal by random weights
 
-Every presynaptic unit keeps a trace of its activity, p̄ ← (1 − 1/τ)p̄ + pre, and a synapse learns by that trace, times
-how its unit responds to its input now, times the output's error, which reaches the unit by fixed random
-weights. Unlike e-prop and rflo no synapse remembers anything: there are n traces, which
-decay at a rate of their own. For a network of currents (form v) with τ = 1/leak it is rflo. Goes
+Every presynaptic unit keeps a trace of its activity, p̄ ← (1 − 1/τ)p̄ + pre, and a synapse learns by
+that trace, times how its unit responds to its input now, times the output's error, which reaches the
+unit by fixed random weights. Unlike e-prop and rflo no synapse remembers anything: there are n traces,
+which decay at a rate of their own. For a network of currents (form v) with τ = 1/leak it is rflo. Goes
 forwards and keeps no states.`,
 		Refs: []string{`@article{fremaux2016neuromodulated,
   title   = {Neuromodulated Spike-Timing-Dependent Plasticity, and Theory of Three-Factor Learning Rules},
