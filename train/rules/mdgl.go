@@ -15,7 +15,8 @@ import (
 //	ΔW_pq = Σ_t (ℓ_p(t) + Σ_j W_jp a_j(t+1)) e_pq(t),   a_j(t) = ∂f_j/∂a_j u_j(t),
 //
 // with the traces e_pq and credits ℓ of EProp and u_j the credit of unit j from then on, as it stays within the unit,
-// u(t) = ℓ(t) + D u(t+1). This is all that reaches the loss over at most one synapse from unit to unit. With
+// u(t) = ℓ(t) + D u(t+1). This is all that reaches the loss over at most one synapse from unit to unit; the
+// authors' program has for u the credit ℓ of the moment alone, and means by type over pairs that are connected. With
 // more hops it is what goes over so many; with as many as steps it is back-propagation
 // through time, where the units of the cell meet in products with weights alone. What gates give to other
 // products is left out as in e-prop.
