@@ -41,6 +41,9 @@ func (l *Layer[T]) SolveKeeping(ctx context.Context, x, z0 []T, with Solver[T], 
 	if err != nil {
 		return nil, err
 	}
+	if err := l.CheckSolver(with); err != nil {
+		return nil, err
+	}
 	e := &Equilibrium[T]{layer: l, Rows: rows, X: append([]T(nil), x...), Z: make([]T, rows*l.Units), forward: with}
 	copy(e.Z, z0)
 	watch := newIterates[T](keep, rows, l.Units)
@@ -150,8 +153,12 @@ func (e *Equilibrium[T]) relax(ctx context.Context, z []T, with Solver[T], watch
 
 // Adjoint solves (I − Jᵀ) u = dz for the cotangent dz = ∂L/∂z* [rows, Units], in u, which
 // holds the initial guess. L's gradient is then uᵀ ∂f/∂θ, by VJP (implicit function theorem).
+// Methods that split operators solve the adjoint of a cell with one activation (see CheckSolver).
 func (e *Equilibrium[T]) Adjoint(ctx context.Context, dz, u []T, with Solver[T]) (*solvers.Report, error) {
 	e.layer.tally.solves.Add(int64(e.Rows))
+	if _, ok := with.Method.(solvers.Splitter); ok {
+		return e.adjointBySplitting(ctx, dz, u, with)
+	}
 	return e.solve(ctx, u, with, func(s *shard[T], n int) solvers.Problem[T] {
 		here := e.at(s, n)
 		return e.linear(s, n, dz,

@@ -1,13 +1,37 @@
 package deq
 
 import (
+	"context"
 	"fmt"
 	"math"
 
+	"gonum.org/v1/gonum/blas"
+	"gonum.org/v1/gonum/blas/blas64"
 	"gonum.org/v1/gonum/mat"
 
+	"attractor/internal/kernels"
 	"attractor/solvers"
 )
+
+// CheckSolver reports why a method cannot solve for the layer's equilibrium or its adjoint: those
+// that split operators need a cell with one activation, z⁺ = φ(Wz + Ux + b) or a leak of it, and
+// Peaceman–Rachford one W for all samples.
+func (l *Layer[T]) CheckSolver(with Solver[T]) error {
+	if _, ok := with.Method.(solvers.Splitter); !ok {
+		return nil
+	}
+	u, err := l.shards[0].program(cell)
+	if err != nil {
+		return err
+	}
+	if u.expr.activation == "" {
+		return fmt.Errorf("deq: %w: %T splits cells z⁺ = φ(Wz + Ux + b) with one activation, as that of mondeq", solvers.ErrNoSplitting, with.Method)
+	}
+	if _, ok := with.Method.(solvers.PeacemanRachford[T]); ok && len(u.expr.masks) > 0 {
+		return fmt.Errorf("deq: %w: %T inverts one W for all samples, and dropout makes W differ between them", solvers.ErrNoSplitting, with.Method)
+	}
+	return nil
+}
 
 // splitting is the equilibrium of a shard as operator splitting sees it, for cells with one
 // activation, z = φ(Wz + c): W is the derivative of the pre-activation, c its value at z = 0.
@@ -19,13 +43,6 @@ type splitting[T Float] struct {
 	drive []T // c [n, units], when first needed
 }
 
-// resolvent is (I + α(I − W))⁻¹ for the parameters of a version.
-type resolvent struct {
-	version uint64
-	alpha   float64
-	inverse *mat.Dense
-}
-
 // Affine implements solvers.Splitting.
 func (p *splitting[T]) Affine(rows []int, z, out []T) error {
 	return p.shard.applyTo(preActivation, p.here, rows, z, out)
@@ -33,10 +50,6 @@ func (p *splitting[T]) Affine(rows []int, z, out []T) error {
 
 // Resolvent implements solvers.Splitting.
 func (p *splitting[T]) Resolvent(alpha float64, rows []int, v, out []T) error {
-	inverse, err := p.resolvent(alpha)
-	if err != nil {
-		return err
-	}
 	units := p.shard.layer.Units
 	if p.drive == nil {
 		p.drive = make([]T, p.n*units)
@@ -44,35 +57,140 @@ func (p *splitting[T]) Resolvent(alpha float64, rows []int, v, out []T) error {
 			return err
 		}
 	}
-	in, product := make([]float64, units), make([]float64, units)
+	return p.shard.resolve(alpha, p.here, blas.Trans, out, func(in []float64) {
+		for i, r := range rows {
+			for k, c := range p.drive[r*units : (r+1)*units] {
+				in[i*units+k] = float64(v[i*units+k]) + alpha*float64(c)
+			}
+		}
+	})
+}
+
+// Prox implements solvers.Splitting.
+func (p *splitting[T]) Prox(alpha float64, _ []int, v, out []T) {
+	phi := activation(p.shard.units[cell].expr.activation)
+	for i, x := range v {
+		out[i] = T(solvers.Prox(alpha, float64(x), phi))
+	}
+}
+
+// adjointBySplitting is Adjoint by a method that splits operators. With G = φ′(pre) and ℓ = dz it solves
+//
+//	v = G (Wᵀv + ℓ),   αu = ℓ + Wᵀv,
+//
+// whose residual is that of (I − Jᵀ)u = ℓ but for a factor Wᵀ; α is the cell's leak.
+func (e *Equilibrium[T]) adjointBySplitting(ctx context.Context, dz, u []T, with Solver[T]) (*solvers.Report, error) {
+	if err := e.layer.CheckSolver(with); err != nil {
+		return nil, err
+	}
+	v, leak := make([]T, len(u)), T(e.layer.leak)
+	if err := e.apply(gain, u, v); err != nil { // αGu
+		return nil, err
+	}
+	report, err := e.solve(ctx, v, with, func(s *shard[T], n int) solvers.Problem[T] {
+		return solvers.Split(n, e.layer.Units, solvers.Splitting[T](&splittingAdjoint[T]{
+			shard: s, here: e.at(s, n), n: n, dz: e.states(s, n, dz),
+		}))
+	})
+	if err != nil {
+		return report, err
+	}
+	if err := e.RecurrentAdjoint(v, u); err != nil {
+		return report, err
+	}
+	kernels.Add(u, u, dz)
+	kernels.Scale(u, 1/leak, u)
+	return report, nil
+}
+
+// splittingAdjoint is the adjoint of a splitting at z*, an equilibrium v = G(Wᵀv + ℓ) of its own.
+type splittingAdjoint[T Float] struct {
+	shard *shard[T]
+	here  at[T]
+	n     int // samples
+	dz    []T // ℓ [n, units]
+	slope []T // φ′(pre) [n, units], when first needed
+}
+
+// Affine implements solvers.Splitting: Wᵀv.
+func (p *splittingAdjoint[T]) Affine(rows []int, v, out []T) error {
+	if p.slope == nil {
+		p.slope = make([]T, len(p.dz))
+		ones := make([]T, len(p.dz))
+		for i := range ones {
+			ones[i] = T(1 / p.shard.layer.leak)
+		}
+		if err := p.shard.applyTo(gain, p.here, p.shard.all(p.n), ones, p.slope); err != nil {
+			return err
+		}
+	}
+	return p.shard.applyTo(recurrentAdjoint, p.here, rows, v, out)
+}
+
+// Resolvent implements solvers.Splitting.
+func (p *splittingAdjoint[T]) Resolvent(alpha float64, _ []int, v, out []T) error {
+	return p.shard.resolve(alpha, p.here, blas.NoTrans, out, func(in []float64) {
+		for i, x := range v {
+			in[i] = float64(x)
+		}
+	})
+}
+
+// Prox implements solvers.Splitting: with j = φ′ it is j(x + αℓ)/(j + α(1 − j)).
+func (p *splittingAdjoint[T]) Prox(alpha float64, rows []int, x, out []T) {
+	units := p.shard.layer.Units
 	for i, r := range rows {
-		for k := range in {
-			in[k] = float64(v[i*units+k]) + alpha*float64(p.drive[r*units+k])
+		for k := range units {
+			j := float64(p.slope[r*units+k])
+			out[i*units+k] = T(j * (float64(x[i*units+k]) + alpha*float64(p.dz[r*units+k])) / (j + alpha*(1-j)))
 		}
-		mat.NewVecDense(units, product).MulVec(inverse, mat.NewVecDense(units, in))
-		for k, x := range product {
-			out[i*units+k] = T(x)
+	}
+}
+
+// resolvent is (I + α(I − W))⁻¹ for the parameters of a version.
+type resolvent struct {
+	version uint64
+	alpha   float64
+	inverse *mat.Dense
+	in, out []float64 // [capacity, units], scratch
+}
+
+// resolve writes the rows that fill has written, times (I + α(I − W))⁻¹ or its transpose, to out.
+func (s *shard[T]) resolve(alpha float64, here at[T], side blas.Transpose, out []T, fill func(in []float64)) error {
+	r, units := s.resolvent, s.layer.Units
+	if r == nil || r.version != s.layer.version || r.alpha != alpha {
+		inverse, err := s.invert(alpha, here)
+		if err != nil {
+			return err
 		}
+		size := s.capacity * units
+		r = &resolvent{version: s.layer.version, alpha: alpha, inverse: inverse, in: make([]float64, size), out: make([]float64, size)}
+		s.resolvent = r
+	}
+	rows := func(data []float64) blas64.General {
+		return blas64.General{Rows: len(out) / units, Cols: units, Stride: units, Data: data}
+	}
+	fill(r.in)
+	blas64.Gemm(blas.NoTrans, side, 1, rows(r.in), r.inverse.RawMatrix(), 0, rows(r.out))
+	for i := range out {
+		out[i] = T(r.out[i])
 	}
 	return nil
 }
 
-// resolvent assembles W from its products with unit vectors, once per update.
-func (p *splitting[T]) resolvent(alpha float64) (*mat.Dense, error) {
-	s, units := p.shard, p.shard.layer.Units
-	if r := s.resolvent; r != nil && r.version == s.layer.version && r.alpha == alpha {
-		return r.inverse, nil
-	}
-	point := at[T]{id: s.layer.points.Add(1), x: p.here.x, z: make([]T, p.n*units), masked: p.here.masked}
+// invert assembles W from its products with unit vectors.
+func (s *shard[T]) invert(alpha float64, here at[T]) (*mat.Dense, error) {
+	units, rows := s.layer.Units, len(here.x)/s.layer.Inputs
+	point := at[T]{id: s.layer.points.Add(1), x: here.x, z: make([]T, rows*units), masked: here.masked}
 	m := mat.NewDense(units, units, nil)
-	unit, column := make([]T, p.n*units), make([]T, p.n*units)
-	for first := 0; first < units; first += p.n {
-		k := min(p.n, units-first)
+	unit, column := make([]T, rows*units), make([]T, rows*units)
+	for first := 0; first < units; first += rows {
+		k := min(rows, units-first)
 		clear(unit)
 		for i := range k {
 			unit[i*units+first+i] = 1
 		}
-		if err := s.applyTo(recurrent, point, s.all(p.n), unit, column); err != nil {
+		if err := s.applyTo(recurrent, point, s.all(rows), unit, column); err != nil {
 			return nil, err
 		}
 		for i := range k {
@@ -87,16 +205,7 @@ func (p *splitting[T]) resolvent(alpha float64) (*mat.Dense, error) {
 	if err := m.Inverse(m); err != nil {
 		return nil, fmt.Errorf("deq: I + α(I − W) for α = %g: %w", alpha, err)
 	}
-	s.resolvent = &resolvent{version: s.layer.version, alpha: alpha, inverse: m}
 	return m, nil
-}
-
-// Prox implements solvers.Splitting.
-func (p *splitting[T]) Prox(alpha float64, _ []int, v, out []T) {
-	phi := activation(p.shard.units[cell].expr.activation)
-	for i, x := range v {
-		out[i] = T(solvers.Prox(alpha, float64(x), phi))
-	}
 }
 
 // activation returns φ and φ′.

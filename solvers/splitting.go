@@ -80,6 +80,15 @@ func Prox(alpha, v float64, phi func(t float64) (value, slope float64)) float64 
 	return p
 }
 
+// Splitter is a Method that needs the Splitting of its problem.
+type Splitter interface{ Splits() }
+
+// Splits implements Splitter.
+func (ForwardBackward[T]) Splits() {}
+
+// Splits implements Splitter.
+func (PeacemanRachford[T]) Splits() {}
+
 // ErrNoSplitting says that a splitting method was given a problem without a Splitting.
 var ErrNoSplitting = errors.New("the problem has no Splitting")
 
