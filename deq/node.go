@@ -113,7 +113,11 @@ func Node[T Float](m models.Model, x *gorgonia.Node, c NodeConfig[T]) (_ *NodeLa
 	}
 	l := &NodeLayer[T]{Name: c.Name, config: c, layer: layer, rows: rows, version: 1}
 	for what, with := range map[string]Solver[T]{"equilibrium": c.Forward, "adjoint": c.Adjoint} {
-		if _, err := solvers.New(with.Method, 1, layer.Units, with.Settings); err != nil {
+		_, err := solvers.New(with.Method, 1, layer.Units, with.Settings)
+		if err == nil {
+			err = layer.CheckSolver(with)
+		}
+		if err != nil {
 			return nil, fmt.Errorf("deq: node %s: %s: %w", l.Name, what, err)
 		}
 	}

@@ -2,6 +2,7 @@ package deq
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"attractor/internal/kernels"
@@ -41,6 +42,9 @@ func (l *Layer[T]) Twin(set func(p Params[T])) *Layer[T] {
 //
 // with φ′ of this layer and ∂pre/∂z, which is W for pre = zWᵀ + xUᵀ + b, of the twin.
 func (e *Equilibrium[T]) AdjointThrough(ctx context.Context, twin *Layer[T], dz, u []T, with Solver[T]) (*solvers.Report, error) {
+	if _, ok := with.Method.(solvers.Splitter); ok {
+		return nil, fmt.Errorf("deq: %w: %T is for the adjoint of the cell itself, not one through the weights of a twin", solvers.ErrNoSplitting, with.Method)
+	}
 	keep := T(1 - e.layer.leak)
 	e.layer.tally.solves.Add(int64(e.Rows))
 	return e.solve(ctx, u, with, func(s *shard[T], n int) solvers.Problem[T] {

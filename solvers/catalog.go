@@ -58,12 +58,15 @@ func Splittings[T Float]() *catalog.Catalog[Method[T]] {
 		Entry[T]{
 			Name: "forward-backward", Value: ForwardBackward[T]{}, Refs: []string{refWinston},
 			Doc: `forward-backward splitting for monotone equilibria
-z ← prox^α((1 − α)z + α(Wz + c)). One product with W a step; converges for α < 2m/‖I − W‖².`,
+z ← prox^α((1 − α)z + α(Wz + c)), for cells z⁺ = φ(Wz + c) with one activation, and for their adjoint,
+which is such an equilibrium too. One product with W a step; converges for α < 2m/‖I − W‖².`,
 		},
 		Entry[T]{
 			Name: "peaceman-rachford", Value: PeacemanRachford[T]{}, Refs: []string{refWinston},
 			Doc: `Peaceman-Rachford splitting for monotone equilibria
-Alternates (I + α(I − W))⁻¹ and prox^α; converges for any α > 0. Two products a step, usually fewer steps.`,
+Alternates (I + α(I − W))⁻¹ and prox^α, for cells z⁺ = φ(Wz + c) with one activation and for their
+adjoint; converges for any α > 0. The inverse takes n products and n³ multiplications once per update of
+the weights; two products a step, usually fewer steps.`,
 		},
 	)
 }

@@ -33,9 +33,10 @@ type Parts[T deq.Float] struct {
 
 // Ours are the parts of the framework; With adds a user's own to one of the catalogues.
 func Ours[T deq.Float]() Parts[T] {
+	splittings := solvers.Splittings[T]().Entries()
 	return Parts[T]{
 		Tasks: tasks.Catalog, Models: models.Catalog,
-		Solvers: solvers.Catalog[T]().With(solvers.Splittings[T]().Entries()...), Linear: solvers.Linear[T](),
+		Solvers: solvers.Catalog[T]().With(splittings...), Linear: solvers.Linear[T]().With(splittings...),
 		Rules: rules.Catalog[T](), Optimizers: optim.Catalog[T](), Losses: losses.Catalog[T](),
 	}
 }

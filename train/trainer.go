@@ -234,8 +234,12 @@ func NewOn[T deq.Float](c Config[T], p Parts[T], data *tasks.Dataset) (*Trainer[
 		section, method string
 		deq.Solver[T]
 	}{{"solver", c.Solver.Name, t.forward}, {"backward", c.Backward.Name, t.backward}} {
-		if _, err := solvers.New(s.Method, 1, t.Layer.Units, s.Settings); err != nil {
-			return nil, fmt.Errorf("train: %s %q: %w", s.section, s.method, err)
+		_, err := solvers.New(s.Method, 1, t.Layer.Units, s.Settings)
+		if err == nil && !temporal(t.rule) {
+			err = t.Layer.CheckSolver(s.Solver)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("train: %s %q for model %q: %w", s.section, s.method, c.Model.Name, err)
 		}
 	}
 	t.grads = t.Layer.Params.ZerosLike()
