@@ -18,25 +18,35 @@ type Equilibrium[T Float] struct {
 	Z      []T             // states [rows, units]: the best iterates where a sample has not converged
 	Report *solvers.Report // of the forward solve
 
-	// Iterates are states that the solver came through, evenly spaced, in order: see SolveKeeping.
+	// Iterates are states that the solver came through, evenly spaced, in order: see Along.
 	Iterates [][]T // each [rows, units]
 
 	layer   *Layer[T]
 	id      uint64
 	fz      []T       // f(z*, x) [rows, units], or nil
 	forward Solver[T] // that found it
+	loss    Loss[T]   // that it is for, or nil
 	masked  int       // of Repeat: the sample whose masks all rows have, from 1; 0 for their own
 }
 
 // Solve finds the fixed points for the inputs x [rows, Inputs], from the states z0 [rows,
 // Units] (nil: from 0). That samples do not converge is no error: see Report.
 func (l *Layer[T]) Solve(ctx context.Context, x, z0 []T, with Solver[T]) (*Equilibrium[T], error) {
-	return l.SolveKeeping(ctx, x, z0, with, 0)
+	return l.SolveAlong(ctx, x, z0, with, Along[T]{})
 }
 
-// SolveKeeping is Solve that keeps so many of the states at which the solver evaluated f on the
-// way to z*, evenly spaced for each sample, in Equilibrium.Iterates.
-func (l *Layer[T]) SolveKeeping(ctx context.Context, x, z0 []T, with Solver[T], keep int) (*Equilibrium[T], error) {
+// Along is what goes along with a solve.
+type Along[T Float] struct {
+	// Keep is how many of the states at which the solver evaluated f on the way to z*, evenly spaced for
+	// each sample, are kept in Equilibrium.Iterates.
+	Keep int
+	// Loss, if not nil, is what z* is solved for: a method that is aware of it learns J in the direction of
+	// its gradient (solvers.Broyden.Aware).
+	Loss Loss[T]
+}
+
+// SolveAlong is Solve with something along.
+func (l *Layer[T]) SolveAlong(ctx context.Context, x, z0 []T, with Solver[T], along Along[T]) (*Equilibrium[T], error) {
 	rows, err := l.checkInput(x, z0)
 	if err != nil {
 		return nil, err
@@ -46,7 +56,8 @@ func (l *Layer[T]) SolveKeeping(ctx context.Context, x, z0 []T, with Solver[T], 
 	}
 	e := &Equilibrium[T]{layer: l, Rows: rows, X: append([]T(nil), x...), Z: make([]T, rows*l.Units), forward: with}
 	copy(e.Z, z0)
-	watch := newIterates[T](keep, rows, l.Units)
+	watch := newIterates[T](along.Keep, rows, l.Units)
+	e.loss = along.Loss
 	e.Report, err = e.relax(ctx, e.Z, with, watch, nil, false)
 	e.Iterates = watch.chosen()
 	e.id = l.points.Add(1)
@@ -144,6 +155,14 @@ func (e *Equilibrium[T]) relax(ctx context.Context, z []T, with Solver[T], watch
 			visited.id = e.layer.points.Add(1)
 			scatter(visited.z, z, rows, e.layer.Units)
 			return nil
+		}
+		if e.loss != nil {
+			down := slope[T]{}
+			p.Outer = func(rows []int, z, dz []T) error {
+				g, err := down.of(s, e.loss, rows, z)
+				copy(dz, g)
+				return err
+			}
 		}
 		p.JVP = func(rows []int, v, jv []T) error { return s.applyTo(tangent, visited, rows, v, jv) }
 		p.VJP = func(rows []int, u, ju []T) error { return s.applyTo(adjoint, visited, rows, u, ju) }

@@ -293,28 +293,13 @@ func (e *Equilibrium[T]) NudgePre(ctx context.Context, z []T, beta float64, loss
 }
 
 func (e *Equilibrium[T]) nudge(ctx context.Context, z []T, beta float64, loss Loss[T], with Solver[T], inside bool) (*solvers.Report, error) {
-	l := e.layer
-	scratch := make([]nudge[T], len(l.shards))
+	slopes := make([]slope[T], len(e.layer.shards))
 	return e.relax(ctx, z, with, nil, func(s *shard[T], rows []int, z, fz []T) error {
-		w := &scratch[s.index()]
-		if w.losses == nil {
-			*w = nudge[T]{
-				states: make([]T, s.capacity*l.Units), losses: make([]float64, s.capacity),
-				y: make([]T, s.capacity*l.Outputs), dy: make([]T, s.capacity*l.Outputs),
-			}
-		}
-		n := len(rows)
-		scatter(w.states, z, rows, l.Units)
-		here := at[T]{id: l.points.Add(1), z: w.states}
-		dy := w.dy[:n*l.Outputs]
-		if err := s.loss(loss, here, rows, z, w.y[:n*l.Outputs], dy, w.losses[:n]); err != nil {
-			return err
-		}
-		u, err := s.apply(readoutAdjoint, here, rows, dy)
+		g, err := slopes[s.index()].of(s, loss, rows, z)
 		if err != nil {
 			return err
 		}
-		kernels.Axpy(T(-beta), u.program.Out(0)[:len(fz)], fz)
+		kernels.Axpy(T(-beta), g, fz)
 		return nil
 	}, inside)
 }
@@ -341,8 +326,31 @@ func (e *Equilibrium[T]) displace(ctx context.Context, z, shift []T, with Solver
 	}, inside)
 }
 
-// nudge is the scratch memory of a shard in Nudge.
-type nudge[T Float] struct {
+// slope is the memory for gradients of a loss at states of a shard.
+type slope[T Float] struct {
 	states, y, dy []T
 	losses        []float64
+}
+
+// of returns ∂ℓ_b/∂z at the states z of the samples rows, valid until it is next asked for.
+func (w *slope[T]) of(s *shard[T], loss Loss[T], rows []int, z []T) ([]T, error) {
+	l := s.layer
+	if w.losses == nil {
+		*w = slope[T]{
+			states: make([]T, s.capacity*l.Units), losses: make([]float64, s.capacity),
+			y: make([]T, s.capacity*l.Outputs), dy: make([]T, s.capacity*l.Outputs),
+		}
+	}
+	n := len(rows)
+	scatter(w.states, z, rows, l.Units)
+	here := at[T]{id: l.points.Add(1), z: w.states}
+	dy := w.dy[:n*l.Outputs]
+	if err := s.loss(loss, here, rows, z, w.y[:n*l.Outputs], dy, w.losses[:n]); err != nil {
+		return nil, err
+	}
+	u, err := s.apply(readoutAdjoint, here, rows, dy)
+	if err != nil {
+		return nil, err
+	}
+	return u.program.Out(0)[:len(z)], nil
 }

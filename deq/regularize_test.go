@@ -141,7 +141,7 @@ func TestCorrectionGradient(t *testing.T) {
 	const keep, decay = 3, 0.8
 	l := layer(t, models.Rate{})
 	x := normals(4, rows*inputs, 1)
-	e, err := l.SolveKeeping(ctx, x, nil, exact(), keep)
+	e, err := l.SolveAlong(ctx, x, nil, exact(), deq.Along[float64]{Keep: keep})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -185,7 +185,7 @@ func TestIterates(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, keep := range []int{1, 2, 5} {
-			e, err := l.SolveKeeping(ctx, x, nil, with, keep)
+			e, err := l.SolveAlong(ctx, x, nil, with, deq.Along[float64]{Keep: keep})
 			if err != nil {
 				t.Fatal(err)
 			}

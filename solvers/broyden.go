@@ -1,6 +1,7 @@
 package solvers
 
 import (
+	"fmt"
 	"math"
 
 	"attractor/internal/kernels"
@@ -16,43 +17,70 @@ import (
 // pairs: a step costs about 4k passes over the state at k pairs for the good update, 2k
 // for the bad one, and the memory is 2·Memory + 4 states per sample.
 //
-// An update with |vᵀΔg| < ε‖v‖‖Δg‖ is skipped, and one whose Δg is no more than rounding.
+// An update with |vᵀΔg| < ε‖v‖‖Δg‖ is skipped, and one whose Δg is no more than rounding: ‖Δg‖ ≤ 10ε‖f‖,
+// or where aware ε^⅔‖f‖, since what rounding adds to H it adds to Hᵀℓ.
 // When there are more than Memory pairs, the method restarts from −I and the last step:
 // dropping the oldest pair would break the inverse. The Stepper is an Inverse.
 //
-// C. G. Broyden, Math. Comp. 19 (1965) 577–593, doi:10.1090/S0025-5718-1965-0198670-6.
+// H knows J in the directions of the steps alone. With Aware = p > 0 and a Problem with Outer and VJP it
+// learns one more every p-th step, that of ℓ = ∂L/∂z: the least change of H⁻¹ with
+//
+//	(H⁻¹)ᵀv = (J − I)ᵀv,  v = Hᵀℓ:    H ← H − Hv (Hᵀw − v)ᵀ/(wᵀHv),  w = (J − I)ᵀv,
+//
+// for a product with Jᵀ and six more passes over the pairs. The change of H⁻¹ is the residual w − ℓ of v as
+// a solution of (J − I)ᵀv = ℓ and adds up to something finite, so that with all pairs kept −Hᵀℓ tends
+// to the adjoint as the iteration goes on, whichever directions its steps have.
+//
+// C. G. Broyden, Math. Comp. 19 (1965) 577–593, doi:10.1090/S0025-5718-1965-0198670-6; S. Schlenkrich,
+// A. Griewank and A. Walther, On the local convergence of adjoint Broyden methods, Math. Program. 121 (2010)
+// 221–247, doi:10.1007/s10107-008-0232-y; outer-problem awareness is of Z. Ramzi et al., ICLR 2022,
+// arXiv:2106.00553.
 type Broyden[T Float] struct {
 	Memory int  `default:"27" doc:"pairs kept before a restart; negative: as many as there are evaluations"`
 	Bad    bool `doc:"the bad update, v = Δg, which costs half"`
+	Aware  int  `doc:"steps between two updates in the direction of the loss (outer-problem awareness, for shine), of one product with Jᵀ each; 0: none"`
 }
 
 // Start implements Method.
 func (m Broyden[T]) Start(s Shape) (Stepper[T], error) {
 	m = options.WithDefaults(m)
+	if m.Aware < 0 {
+		return nil, fmt.Errorf("solvers: Broyden.Aware: expected at least 0, found %d", m.Aware)
+	}
 	k := m.Memory + 1 // the pair that no longer fits serves a last step
 	if k < 1 || k > s.MaxEvals {
 		k = s.MaxEvals
 	}
 	b, n := s.Batch, s.Dim
-	return &broyden[T]{
+	q := &broyden[T]{
 		Broyden: m, m: k, n: n,
 		u: make([]T, b*k*n), v: make([]T, b*k*n), pairs: make([]int, b), begun: make([]bool, b),
-		dz: make([]T, b*n), g: make([]T, b*n), gNew: make([]T, n), h: make([]T, n),
+		dz: make([]T, b*n), g: make([]T, b*n), gNew: make([]T, n), h: make([]T, b*n),
 		dots: make([]float64, k), weights: make([]T, k),
-	}, nil
+	}
+	q.noise = 10 * eps[T]()
+	if m.Aware > 0 {
+		q.noise = math.Pow(eps[T](), 2./3)
+		q.outer, q.jv = make([]T, b*n), make([]T, b*n)
+	}
+	return q, nil
 }
 
 type broyden[T Float] struct {
 	Broyden[T]
 	m, n  int
-	u, v  []T    // [batch, m, n]
-	pairs []int  // [batch]
-	begun []bool // [batch]: dz and g are those of a step
-	dz, g []T    // [batch, n]: the last step, and the residual before it
+	noise float64 // a Δg is no more than rounding when it is below that times f
+	u, v  []T     // [batch, m, n]
+	pairs []int   // [batch]
+	begun []bool  // [batch]: dz and g are those of a step
+	dz, g []T     // [batch, n]: the last step, and the residual before it
 
-	gNew, h []T       // [n]
+	h       []T       // [batch, n]: H g
+	gNew    []T       // [n]
 	dots    []float64 // [m]
 	weights []T       // [m]
+
+	outer, jv []T // [batch, n], packed: ℓ and (J − I)ᵀv, where aware
 }
 
 func (q *broyden[T]) Reset() {
@@ -61,7 +89,7 @@ func (q *broyden[T]) Reset() {
 }
 
 func (q *broyden[T]) Bytes() int {
-	return elemSize[T]()*(len(q.u)+len(q.v)+len(q.dz)+len(q.g)+len(q.gNew)+len(q.h)+len(q.weights)) + 8*len(q.dots) + 9*len(q.pairs)
+	return elemSize[T]()*(len(q.u)+len(q.v)+len(q.dz)+len(q.g)+len(q.gNew)+len(q.h)+len(q.weights)+len(q.outer)+len(q.jv)) + 8*len(q.dots) + 9*len(q.pairs)
 }
 
 // low writes −x + A Bᵀx, over the pairs of sample b.
@@ -84,33 +112,42 @@ func (q *broyden[T]) ApplyHT(sample int, x, out []T) { q.low(sample, x, out, q.v
 func (q *broyden[T]) Step(it *Iterate[T]) error {
 	n := q.n
 	for i, b := range it.Rows {
-		q.step(b, it.Z[i*n:(i+1)*n], it.FZ[i*n:(i+1)*n])
+		q.learn(b, it.Z[i*n:(i+1)*n], it.FZ[i*n:(i+1)*n])
+	}
+	if q.Aware > 0 && it.K%q.Aware == 0 && it.HasOuter() && it.HasVJP() {
+		if err := q.attend(it); err != nil {
+			return err
+		}
+	}
+	for i, b := range it.Rows {
+		z, dz := it.Z[i*n:(i+1)*n], q.dz[b*n:(b+1)*n]
+		kernels.Neg(dz, q.h[b*n:(b+1)*n])
+		kernels.Axpy(1, dz, z)
 	}
 	return nil
 }
 
-func (q *broyden[T]) step(b int, z, fz []T) {
+// learn makes h = H g with what the last step has shown.
+func (q *broyden[T]) learn(b int, z, fz []T) {
 	n := q.n
-	dz, g := q.dz[b*n:(b+1)*n], q.g[b*n:(b+1)*n]
+	dz, g, h := q.dz[b*n:(b+1)*n], q.g[b*n:(b+1)*n], q.h[b*n:(b+1)*n]
 	kernels.Sub(q.gNew, fz, z)
 	restart := q.pairs[b] == q.m
 	if restart {
 		q.pairs[b] = 0
 	}
-	q.ApplyH(b, q.gNew, q.h)
+	q.ApplyH(b, q.gNew, h)
 	if q.begun[b] {
-		q.update(b, dz, g, 10*eps[T]()*norm(fz), restart)
+		q.update(b, dz, g, h, q.noise*norm(fz), restart)
 	}
 	q.begun[b] = true
 	copy(g, q.gNew)
-	kernels.Neg(dz, q.h)
-	kernels.Axpy(1, dz, z)
 }
 
 // update adds the pair of the last step and brings h = H g up to date. As the last step was
 // Δz = −H g, HΔg = H g_new + Δz and u = −H g_new/(vᵀΔg), except after a restart. A Δg
 // below noise says nothing.
-func (q *broyden[T]) update(b int, dz, g []T, noise float64, restarted bool) {
+func (q *broyden[T]) update(b int, dz, g, h []T, noise float64, restarted bool) {
 	n := q.n
 	at := (b*q.m + q.pairs[b]) * n
 	u, v := q.u[at:at+n], q.v[at:at+n]
@@ -130,8 +167,51 @@ func (q *broyden[T]) update(b int, dz, g []T, noise float64, restarted bool) {
 		kernels.Add(u, u, dz)
 		kernels.Scale(u, T(1/d), u)
 	} else {
-		kernels.Scale(u, T(-1/d), q.h)
+		kernels.Scale(u, T(-1/d), h)
 	}
 	q.pairs[b]++
-	kernels.Axpy(T(kernels.Dot(v, q.gNew)), u, q.h)
+	kernels.Axpy(T(kernels.Dot(v, q.gNew)), u, h)
+}
+
+// attend adds the pairs in the direction of ℓ and brings h = H g up to date.
+func (q *broyden[T]) attend(it *Iterate[T]) error {
+	n := q.n
+	outer, w := q.outer[:len(it.Z)], q.jv[:len(it.Z)]
+	if err := it.Outer(it.Rows, it.Z, outer); err != nil {
+		return err
+	}
+	for i, b := range it.Rows {
+		q.ApplyHT(b, outer[i*n:(i+1)*n], w[i*n:(i+1)*n])
+	}
+	copy(outer, w) // v
+	if err := it.Linearise(it.Rows, it.Z); err != nil {
+		return err
+	}
+	if err := it.VJP(it.Rows, outer, w); err != nil {
+		return err
+	}
+	kernels.Sub(w, w, outer)
+	for i, b := range it.Rows {
+		if q.pairs[b] < q.m { // there is room before the restart
+			q.attendTo(b, outer[i*n:(i+1)*n], w[i*n:(i+1)*n])
+		}
+	}
+	return nil
+}
+
+func (q *broyden[T]) attendTo(b int, along, w []T) {
+	n := q.n
+	at := (b*q.m + q.pairs[b]) * n
+	u, v, h := q.u[at:at+n], q.v[at:at+n], q.h[b*n:(b+1)*n]
+	q.ApplyH(b, along, u)
+	q.ApplyHT(b, w, v)
+	kernels.Sub(v, v, along)
+	d := kernels.Dot(w, u)
+	// written so that NaN is skipped too
+	if !(norm(v) > 10*eps[T]()*norm(along) && math.Abs(d) > eps[T]()*norm(w)*norm(u)) {
+		return
+	}
+	kernels.Scale(u, T(-1/d), u)
+	q.pairs[b]++
+	kernels.Axpy(T(kernels.Dot(v, q.g[b*n:(b+1)*n])), u, h)
 }

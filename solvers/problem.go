@@ -27,6 +27,10 @@ type Problem[T Float] struct {
 	JVP func(rows []int, v, jv []T) error
 	VJP func(rows []int, u, ju []T) error
 
+	// Outer writes the gradient ∂L/∂z, up to a factor, at z of the loss L that the fixed point is solved
+	// for, which methods may be aware of. It is optional, and not counted as an evaluation.
+	Outer func(rows []int, z, dz []T) error
+
 	// Splitting is what the operator-splitting methods need, and only they.
 	Splitting Splitting[T]
 }
@@ -102,6 +106,12 @@ func (it *Iterate[T]) HasJVP() bool { return it.run.problem.JVP != nil }
 
 // HasVJP says whether the problem offers Jᵀu.
 func (it *Iterate[T]) HasVJP() bool { return it.run.problem.VJP != nil }
+
+// HasOuter says whether the problem offers ∂L/∂z.
+func (it *Iterate[T]) HasOuter() bool { return it.run.problem.Outer != nil }
+
+// Outer writes ∂L/∂z at z for the samples rows.
+func (it *Iterate[T]) Outer(rows []int, z, dz []T) error { return it.run.problem.Outer(rows, z, dz) }
 
 // JVP writes J v for the samples rows, which are charged one evaluation each.
 func (it *Iterate[T]) JVP(rows []int, v, jv []T) error {

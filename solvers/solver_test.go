@@ -131,6 +131,9 @@ func TestOptions(t *testing.T) {
 		"anderson-qr drop":     solvers.Anderson[float64]{Form: "qr", Window: 12, Drop: 0.1},
 		"broyden memory 2":     solvers.Broyden[float64]{Memory: 2},
 		"broyden full":         solvers.Broyden[float64]{Memory: -1},
+		"broyden aware":        solvers.Broyden[float64]{Aware: 1},
+		"broyden aware, full":  solvers.Broyden[float64]{Aware: 2, Memory: -1},
+		"broyden-bad aware":    solvers.Broyden[float64]{Aware: 3, Bad: true},
 		"newton-gmres short":   solvers.NewtonGMRES[float64]{Restart: 3},
 	} {
 		t.Run(name, func(t *testing.T) { solvertest.Test(t, m, false) })

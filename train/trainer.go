@@ -409,7 +409,7 @@ func (t *Trainer[T]) gradients(ctx context.Context, batch *tasks.Batch[T], guess
 	var err error
 	switch rule := t.rule.(type) {
 	case rules.EquilibriumRule[T]:
-		if s.Equilibrium, err = t.Layer.SolveKeeping(ctx, batch.X, guess, t.forward, t.regularizer.keep()); err != nil {
+		if s.Equilibrium, err = t.Layer.SolveAlong(ctx, batch.X, guess, t.forward, deq.Along[T]{Keep: t.regularizer.keep(), Loss: loss}); err != nil {
 			return s, t.stepError(err)
 		}
 		e := s.Equilibrium

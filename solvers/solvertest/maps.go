@@ -20,7 +20,8 @@ type Map[T solvers.Float] struct {
 	Affine   bool
 }
 
-// Batch is the problem whose samples are the maps, which are of one dimension.
+// Batch is the problem whose samples are the maps, which are of one dimension, for the loss
+// Σ_k (z_k − k)²/2.
 func Batch[T solvers.Float](maps ...Map[T]) solvers.Problem[T] {
 	n := maps[0].Dim
 	at := make([]T, len(maps)*n)
@@ -29,6 +30,12 @@ func Batch[T solvers.Float](maps ...Map[T]) solvers.Problem[T] {
 		F: func(rows []int, z, fz []T) error {
 			for i, b := range rows {
 				maps[b].F(z[i*n:(i+1)*n], fz[i*n:(i+1)*n])
+			}
+			return nil
+		},
+		Outer: func(_ []int, z, dz []T) error {
+			for i, v := range z {
+				dz[i] = v - T(i%n)
 			}
 			return nil
 		},

@@ -168,12 +168,18 @@ func TestPhantomIsDampedUnrolling(t *testing.T) {
 // shine returns the gradient from a forward solve by Broyden's method with full memory.
 func shine(t *testing.T, b *ruletest.Bench, rule rules.Shine[float64], rtol float64) deq.Params[float64] {
 	t.Helper()
-	forward := deq.Solver[float64]{Method: solvers.Broyden[float64]{Memory: -1}, Settings: solvers.Settings{RTol: rtol, MaxEvals: 1000}}
-	e, err := b.Layer.Solve(ctx, b.X, nil, forward)
+	return shineAware(t, b, rule, rtol, 0, nil)
+}
+
+// shineAware is shine with a loss attended to every so many steps.
+func shineAware(t *testing.T, b *ruletest.Bench, rule rules.Shine[float64], rtol float64, aware int, along deq.Loss[float64]) deq.Params[float64] {
+	t.Helper()
+	forward := deq.Solver[float64]{Method: solvers.Broyden[float64]{Memory: -1, Aware: aware}, Settings: solvers.Settings{RTol: rtol, MaxEvals: 1000}}
+	loss := ruletest.Loss[float64]{Outputs: b.Layer.Outputs}
+	e, err := b.Layer.SolveAlong(ctx, b.X, nil, forward, deq.Along[float64]{Loss: along})
 	if err != nil || e.Report.Err() != nil {
 		t.Fatal(err, e.Report.Err())
 	}
-	loss := ruletest.Loss[float64]{Outputs: b.Layer.Outputs}
 	o, err := b.Layer.Evaluate(e.Z, loss, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -206,7 +212,7 @@ func TestShineTendsToImplicit(t *testing.T) {
 
 // With more units Broyden's inverse need not tend to the Jacobian's (J. E. Dennis and J. J. Moré, SIAM
 // Review 19 (1977) 46–89, doi:10.1137/1019005): a tighter forward solve helps, but only up to
-// a point; the rest is for the refinement.
+// a point; the rest is for the refinement, or for a solver that is aware of the loss.
 func TestShineApproachesImplicit(t *testing.T) {
 	const seeds = 5
 	for _, activation := range []string{"linear", "tanh"} {
@@ -248,6 +254,48 @@ func TestShineApproachesImplicit(t *testing.T) {
 		exact, _ := b.Gradient(t, rules.Implicit[float64]{})
 		near(t, activation+", refined", shine(t, b, rules.Shine[float64]{Refine: 100}, 1e-13), exact, 1e-10)
 	}
+}
+
+// Aware of the loss, shine tends to implicit in proportion to the forward tolerance; unaware it stays away, and so
+// it does when it is aware of a loss that is not the one of the gradient.
+func TestAwareShineTendsToImplicit(t *testing.T) {
+	const seeds = 5
+	for _, activation := range []string{"linear", "tanh"} {
+		for _, rtol := range []float64{1e-2, 1e-4, 1e-6, 1e-8, 1e-12} {
+			bound := max(5*rtol, 1e-6) // from there on rounding tells
+			var aware, unaware, other float64
+			for seed := range uint64(seeds) {
+				b := ruletest.NewBench(t, models.Rate{Activation: activation}, 20+seed)
+				exact, _ := b.Gradient(t, rules.Implicit[float64]{})
+				off := func(aware int, along deq.Loss[float64]) float64 {
+					return ruletest.Distance(shineAware(t, b, rules.Shine[float64]{Fallback: -1}, rtol, aware, along), exact) / seeds
+				}
+				loss := ruletest.Loss[float64]{Outputs: b.Layer.Outputs}
+				aware, unaware, other = aware+off(1, loss), unaware+off(0, loss), other+off(1, total{b.Layer.Outputs})
+			}
+			t.Logf("%s, rtol %g: off by %.2g, unaware by %.2g, of another loss by %.2g", activation, rtol, aware, unaware, other)
+			if aware > bound {
+				t.Errorf("%s, rtol %g: off by %.2g, want at most %g", activation, rtol, aware, bound)
+			}
+			if unaware < 0.05 || other < 0.05 {
+				t.Errorf("%s, rtol %g: unaware off by only %.2g, of another loss by only %.2g", activation, rtol, unaware, other)
+			}
+		}
+	}
+}
+
+// total is the loss Σ_k y_k.
+type total struct{ outputs int }
+
+func (l total) Eval(rows []int, y, dy []float64, losses []float64) error {
+	for i := range rows {
+		losses[i] = 0
+		for k := range l.outputs {
+			losses[i] += y[i*l.outputs+k]
+			dy[i*l.outputs+k] = 1
+		}
+	}
+	return nil
 }
 
 func TestShineFallsBack(t *testing.T) {

@@ -113,7 +113,8 @@ func (b *Bench) run(rule rules.Rule[float64], tamper func(o *deq.Output[float64]
 	if r, ok := rule.(rules.ForwardChecker[float64]); ok && r.CheckForward(forward) != nil {
 		forward.Method = solvers.Broyden[float64]{Memory: -1}
 	}
-	e, err := b.Layer.Solve(ctx, b.X, nil, forward)
+	var loss deq.Loss[float64] = Loss[float64]{outputs}
+	e, err := b.Layer.SolveAlong(ctx, b.X, nil, forward, deq.Along[float64]{Loss: loss})
 	if err != nil {
 		return out, err
 	}
@@ -129,7 +130,6 @@ func (b *Bench) run(rule rules.Rule[float64], tamper func(o *deq.Output[float64]
 		}
 		z, out.relax = tr.Last(), b.Layer.Reads().Sub(before)
 	}
-	var loss deq.Loss[float64] = Loss[float64]{outputs}
 	o, err := b.Layer.Evaluate(z, loss, nil)
 	if err != nil {
 		return out, err
