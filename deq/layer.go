@@ -53,6 +53,8 @@ type Layer[T Float] struct {
 	source  *Layer[T]         // what a twin is one of
 	foreign foreign           // which weights of a twin are not those of its source
 	leak    float64           // the α of the cell
+
+	resolvent resolvent // for splitting methods
 }
 
 // New compiles m for a task of the given widths, with parameters drawn from seed.
@@ -113,7 +115,7 @@ func (l *Layer[T]) Batch() int { return l.config.Batch }
 
 // Bytes is the memory of the parameters, the programs and the solvers, with those of the twin.
 func (l *Layer[T]) Bytes() int {
-	n := l.Params.Bytes() + l.weights.Bytes()
+	n := l.Params.Bytes() + l.weights.Bytes() + l.resolvent.bytes()
 	for _, m := range l.masks {
 		n += len(m.data) * sizeof[T]()
 	}

@@ -12,16 +12,17 @@ import (
 // shard holds what solves a fixed range of the samples of a batch: programs and solvers of
 // its own, so that shards share nothing but the parameters.
 type shard[T Float] struct {
-	layer     *Layer[T]
-	start     int // first sample
-	capacity  int // samples at most
-	units     [functions]*unit[T]
-	solvers   map[solverKey[T]]*solvers.Solver[T]
-	solved    map[solverKey[T]]uint64 // the equilibrium that a solver has found last, if it has since solved nothing else
-	indices   []int                   // 0, 1, …
-	resolvent *resolvent              // for splitting methods
-	batch     []int                   // scratch: indices in the batch
-	time      sweep[T]                // through time
+	layer    *Layer[T]
+	start    int // first sample
+	capacity int // samples at most
+	units    [functions]*unit[T]
+	solvers  map[solverKey[T]]*solvers.Solver[T]
+	solved   map[solverKey[T]]uint64 // the equilibrium that a solver has found last, if it has since solved nothing else
+	indices  []int                   // 0, 1, …
+	batch    []int                   // scratch: indices in the batch
+	between  []float64               // scratch of splitting methods [capacity, units]
+	resolved []float64               // likewise
+	time     sweep[T]                // through time
 }
 
 // solverKey is a solver for samples of so many numbers.
@@ -335,6 +336,6 @@ func (s *shard[T]) bytes() int {
 	for _, v := range s.solvers {
 		n += v.Bytes()
 	}
-	n += s.time.bytes()
+	n += s.time.bytes() + 8*(len(s.between)+len(s.resolved))
 	return n
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"sync"
 
 	"gonum.org/v1/gonum/blas"
 	"gonum.org/v1/gonum/blas/blas64"
@@ -147,33 +148,54 @@ func (p *splittingAdjoint[T]) Prox(alpha float64, rows []int, x, out []T) {
 	}
 }
 
-// resolvent is (I + α(I − W))⁻¹ for the parameters of a version.
+// resolvent is (I + α(I − W))⁻¹ for the parameters of a version, made by the first shard that wants it.
 type resolvent struct {
+	sync.Mutex
 	version uint64
 	alpha   float64
-	inverse *mat.Dense
-	in, out []float64 // [capacity, units], scratch
+	inverse *mat.Dense // nil at first
+}
+
+func (r *resolvent) bytes() int {
+	r.Lock()
+	defer r.Unlock()
+	if r.inverse == nil {
+		return 0
+	}
+	rows, columns := r.inverse.Dims()
+	return 8 * rows * columns
+}
+
+// resolvent returns (I + α(I − W))⁻¹ for the parameters of now.
+func (s *shard[T]) resolvent(alpha float64, here at[T]) (blas64.General, error) {
+	r := &s.layer.resolvent
+	r.Lock()
+	defer r.Unlock()
+	if r.inverse == nil || r.version != s.layer.version || r.alpha != alpha {
+		inverse, err := s.invert(alpha, here)
+		if err != nil {
+			return blas64.General{}, err
+		}
+		r.version, r.alpha, r.inverse = s.layer.version, alpha, inverse
+	}
+	return r.inverse.RawMatrix(), nil
 }
 
 // resolve writes the rows that fill has written, times (I + α(I − W))⁻¹ or its transpose, to out.
 func (s *shard[T]) resolve(alpha float64, here at[T], side blas.Transpose, out []T, fill func(in []float64)) error {
-	r, units := s.resolvent, s.layer.Units
-	if r == nil || r.version != s.layer.version || r.alpha != alpha {
-		inverse, err := s.invert(alpha, here)
-		if err != nil {
-			return err
-		}
-		size := s.capacity * units
-		r = &resolvent{version: s.layer.version, alpha: alpha, inverse: inverse, in: make([]float64, size), out: make([]float64, size)}
-		s.resolvent = r
+	inverse, err := s.resolvent(alpha, here)
+	if err != nil {
+		return err
 	}
+	units := s.layer.Units
+	s.between, s.resolved = sized(s.between, s.capacity*units), sized(s.resolved, s.capacity*units)
 	rows := func(data []float64) blas64.General {
 		return blas64.General{Rows: len(out) / units, Cols: units, Stride: units, Data: data}
 	}
-	fill(r.in)
-	blas64.Gemm(blas.NoTrans, side, 1, rows(r.in), r.inverse.RawMatrix(), 0, rows(r.out))
+	fill(s.between)
+	blas64.Gemm(blas.NoTrans, side, 1, rows(s.between), inverse, 0, rows(s.resolved))
 	for i := range out {
-		out[i] = T(r.out[i])
+		out[i] = T(s.resolved[i])
 	}
 	return nil
 }

@@ -31,4 +31,7 @@ const (
 	refVanDerVorst = `@article{vandervorst1992,
   author = {van der Vorst, H. A.}, title = {Bi-CGSTAB: A Fast and Smoothly Converging Variant of Bi-CG for the Solution of Nonsymmetric Linear Systems},
   journal = {SIAM Journal on Scientific and Statistical Computing}, volume = {13}, number = {2}, pages = {631--644}, year = {1992}, doi = {10.1137/0913035}}`
+	refSchlenkrich = `@article{schlenkrich2010,
+  author = {Schlenkrich, Sebastian and Griewank, Andreas and Walther, Andrea}, title = {On the local convergence of adjoint Broyden methods},
+  journal = {Mathematical Programming}, volume = {121}, pages = {221--247}, year = {2010}, doi = {10.1007/s10107-008-0232-y}}`
 )

@@ -54,6 +54,16 @@ func elemSize[T Float]() int { return int(byType[T](4, 8)) }
 // typeName names the number type in messages.
 func typeName[T Float]() string { return fmt.Sprintf("%T", T(0)) }
 
+// SettingError is a setting that cannot be: a tolerance, say, below what the number type resolves.
+type SettingError struct {
+	Field, Expected string
+	Found           any
+}
+
+func (e *SettingError) Error() string {
+	return fmt.Sprintf("solvers: Settings.%s: expected %s, found %v", e.Field, e.Expected, e.Found)
+}
+
 // complete fills in the defaults for the number type and checks the settings.
 func complete[T Float](s Settings) (Settings, error) {
 	s = options.WithDefaults(s)
@@ -61,7 +71,7 @@ func complete[T Float](s Settings) (Settings, error) {
 		s.RTol = byType[T](1e-4, 1e-8)
 	}
 	bad := func(field, expected string, found any) (Settings, error) {
-		return s, fmt.Errorf("solvers: Settings.%s: expected %s, found %v", field, expected, found)
+		return s, &SettingError{Field: field, Expected: expected, Found: found}
 	}
 	switch {
 	case s.Measure != "mixed" && s.Measure != "rel" && s.Measure != "abs":

@@ -235,10 +235,10 @@ func NewOn[T deq.Float](c Config[T], p Parts[T], data *tasks.Dataset) (*Trainer[
 		deq.Solver[T]
 	}{{"solver", c.Solver.Name, t.forward}, {"backward", c.Backward.Name, t.backward}} {
 		_, err := solvers.New(s.Method, 1, t.Layer.Units, s.Settings)
-		if err == nil && !temporal(t.rule) {
-			err = t.Layer.CheckSolver(s.Solver)
-		}
 		if err != nil {
+			return nil, fmt.Errorf("train: %s %q: %w", s.section, s.method, err)
+		}
+		if err := t.Layer.CheckSolver(s.Solver); err != nil && !temporal(t.rule) {
 			return nil, fmt.Errorf("train: %s %q for model %q: %w", s.section, s.method, c.Model.Name, err)
 		}
 	}

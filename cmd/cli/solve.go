@@ -158,6 +158,11 @@ func solveNetwork[T deq.Float](ctx context.Context, net *network, f solveFlags, 
 	}
 	with := deq.Solver[T]{Method: method.Value, Settings: solvers.Settings{RTol: f.rtol, ATol: f.atol, MaxEvals: f.maxEvals}}
 	one, err := solvers.New(with.Method, 1, net.units, with.Settings)
+	var bad *solvers.SettingError
+	if errors.As(err, &bad) {
+		flag := map[string]string{"RTol": "rtol", "ATol": "atol", "MaxEvals": "max-evals"}[bad.Field]
+		return nil, usagef("--%s: expected %s, found %v", flag, bad.Expected, bad.Found)
+	}
 	if err != nil {
 		return nil, usagef("%s: %w", f.solver, err)
 	}
