@@ -99,3 +99,56 @@ func TestAwareInverse(t *testing.T) {
 		})
 	}
 }
+
+// The update depends on the direction of the gradient alone, however short or long it is, and one that is 0 or
+// not finite changes nothing.
+func TestAwareOfDirection(t *testing.T) {
+	inverse := func(scale float32) []float32 {
+		p := solvertest.Batch(solvertest.Random[float32](12, 0.8, 3))
+		outer := p.Outer
+		p.Outer = func(rows []int, z, dz []float32) error {
+			err := outer(rows, z, dz)
+			for i := range dz {
+				dz[i] *= scale
+			}
+			return err
+		}
+		v, err := solvers.New(solvers.Method[float32](solvers.Broyden[float32]{Memory: -1, Aware: 1}), 1, p.Dim, solvers.Settings{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		rep, err := v.Solve(context.Background(), p, make([]float32, p.Dim))
+		if err != nil || rep.Err() != nil {
+			t.Fatal(scale, err, rep.Err())
+		}
+		all := make([]float32, 0, p.Dim*p.Dim)
+		for k := range p.Dim {
+			unit, column := make([]float32, p.Dim), make([]float32, p.Dim)
+			unit[k] = 1
+			v.Stepper().(solvers.Inverse[float32]).ApplyH(0, unit, column)
+			all = append(all, column...)
+		}
+		return all
+	}
+	off := func(a, b []float32) float64 {
+		d := 0.0
+		for i := range a {
+			d = max(d, math.Abs(float64(a[i]-b[i])))
+		}
+		return d
+	}
+	want, none := inverse(1), inverse(0)
+	for _, scale := range []float32{0x1p-60, 0x1p-20, 0x1p20, 0x1p60} {
+		if d := off(inverse(scale), want); d > 1e-5 {
+			t.Errorf("gradient times %g: H differs by %g", scale, d)
+		}
+	}
+	if d := off(none, want); d < 0.1 {
+		t.Errorf("H is the same for no gradient, but for %g", d)
+	}
+	for _, scale := range []float32{1e-44, float32(math.NaN()), float32(math.Inf(1))} {
+		if d := off(inverse(scale), none); d > 0 {
+			t.Errorf("gradient times %g: H differs by %g from that without", scale, d)
+		}
+	}
+}

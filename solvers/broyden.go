@@ -181,9 +181,15 @@ func (q *broyden[T]) attend(it *Iterate[T]) error {
 		return err
 	}
 	for i, b := range it.Rows {
-		q.ApplyHT(b, outer[i*n:(i+1)*n], w[i*n:(i+1)*n])
+		v := w[i*n : (i+1)*n]
+		q.ApplyHT(b, outer[i*n:(i+1)*n], v)
+		if length := norm(v); length > tiny {
+			kernels.Scale(v, T(1/length), v)
+		} else {
+			clear(v)
+		}
 	}
-	copy(outer, w) // v
+	copy(outer, w) // v/‖v‖, which does as well
 	if err := it.Linearise(it.Rows, it.Z); err != nil {
 		return err
 	}
@@ -199,6 +205,14 @@ func (q *broyden[T]) attend(it *Iterate[T]) error {
 	return nil
 }
 
+// tiny is the length of a gradient from which on there is no direction in it.
+const tiny = 1e-30
+
+// damped bounds the ratio of the determinants of H⁻¹ after and before an update from below. Moré and
+// Trangenstein, Math. Comp. 30 (1976) 523–540, take 0.1.
+const damped = 0.1
+
+// attendTo adds the pair of one sample, or a part θ of the change, where all of it would make H⁻¹ nearly singular.
 func (q *broyden[T]) attendTo(b int, along, w []T) {
 	n := q.n
 	at := (b*q.m + q.pairs[b]) * n
@@ -206,12 +220,16 @@ func (q *broyden[T]) attendTo(b int, along, w []T) {
 	q.ApplyH(b, along, u)
 	q.ApplyHT(b, w, v)
 	kernels.Sub(v, v, along)
-	d := kernels.Dot(w, u)
+	size := kernels.SumSquares(along)
+	ratio, theta := kernels.Dot(w, u)/size, 1.0
+	if math.Abs(ratio) < damped {
+		theta = (1 - math.Copysign(damped, ratio)) / (1 - ratio)
+	}
 	// written so that NaN is skipped too
-	if !(norm(v) > 10*eps[T]()*norm(along) && math.Abs(d) > eps[T]()*norm(w)*norm(u)) {
+	if !(norm(v) > 10*eps[T]()*math.Sqrt(size)) {
 		return
 	}
-	kernels.Scale(u, T(-1/d), u)
+	kernels.Scale(u, T(-theta/(size*(1+theta*(ratio-1)))), u)
 	q.pairs[b]++
 	kernels.Axpy(T(kernels.Dot(v, q.g[b*n:(b+1)*n])), u, h)
 }
