@@ -24,8 +24,11 @@ import (
 // again (uniform linear independence), which they seldom do. Two things bring it there always: refinement, and a
 // forward solver that is aware of the loss, solvers.Broyden{Aware: 1, Memory: -1}, whose H learns J in the
 // direction of ∂L/∂z, so that the error falls as the forward tolerance (measured: in proportion down to 1e-8).
-// The latter spends products with Jᵀ in the forward solve, so that Audit, which is of the rule alone, then
-// says too little.
+// Fallback then does harm, since an adjoint may be long, and should be off. The latter spends products with Jᵀ
+// in the forward solve, so that Audit, which is of the rule alone, then says too little. On the digits in
+// float32 (5 epochs, 3 seeds, all with Memory −1 and without Fallback) the cosine to the exact gradient is 0.83
+// unaware at 13 evaluations a step and sample, 0.998 at 20 with Aware 4, 1.000 at 23 with Aware 2; implicit
+// takes 24.
 //
 // Z. Ramzi, F. Mannel, S. Bai, J.-L. Starck, P. Ciuciu and T. Moreau, SHINE: SHaring the INverse
 // Estimate from the forward pass for bi-level optimization and implicit models, ICLR 2022,
@@ -40,9 +43,9 @@ func shineEntry[T deq.Float]() Entry[T] {
 
 Takes u = −Hᵀ∂L/∂z* with the low-rank H ≈ (J − I)⁻¹ of Broyden's method and returns uᵀ∂f/∂θ: no
 product with Jᵀ at all. Samples whose u is much longer than ∂L/∂z* fall back to ∂L/∂z*;
-refine: k goes on with k products from u. Needs solver: broyden or broyden-bad; with solver.aware=1
-and solver.memory=-1, which spend products with Jᵀ in the forward solve, u tends to the adjoint as
-solver.rtol falls, where it otherwise stays away from it.`,
+refine: k goes on with k products from u. Needs solver: broyden or broyden-bad; with solver.aware=1,
+solver.memory=-1 and rule.fallback=-1, which spend products with Jᵀ in the forward solve, u tends to the
+adjoint as solver.rtol falls, where it otherwise stays away from it.`,
 		Refs: []string{`@inproceedings{ramzi2022shine,
   title     = {{SHINE}: {SH}aring the {IN}verse Estimate from the forward pass for bi-level optimization and implicit models},
   author    = {Ramzi, Zaccharie and Mannel, Florian and Bai, Shaojie and Starck, Jean-Luc and Ciuciu, Philippe and Moreau, Thomas},
