@@ -688,6 +688,7 @@ func TestNodeRefuses(t *testing.T) {
 		"expected fast or tape":              {models.Rate{}, x, deq.NodeConfig[float64]{Engine: "slow"}},
 		"equilibrium: solvers: Settings":     {models.Rate{}, x, deq.NodeConfig[float64]{Forward: deq.Solver[float64]{Settings: solvers.Settings{RTol: 2}}}},
 		"adjoint: solvers: Settings":         {models.Rate{}, x, deq.NodeConfig[float64]{Adjoint: deq.Solver[float64]{Settings: solvers.Settings{RTol: 2}}}},
+		"adjoint: deq: the problem has no":   {models.GRU{}, x, deq.NodeConfig[float64]{Adjoint: deq.Solver[float64]{Method: solvers.ForwardBackward[float64]{}}}},
 		"expected one of [tanh relu sigmoid": {models.Rate{Activation: "tan"}, x, deq.NodeConfig[float64]{}},
 	} {
 		if _, err := deq.Node(c.model, c.x, c.config); err == nil || !strings.Contains(err.Error(), want) {

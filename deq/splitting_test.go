@@ -124,6 +124,35 @@ func TestSplittingOfLeak(t *testing.T) {
 	}
 }
 
+// A NaN of the inputs or of the loss is not lost in relu: that sample fails, and no other.
+func TestSplittingOfNaN(t *testing.T) {
+	l, err := deq.New[float64](models.MonDEQ{N: units, Margin: 0.5, Gain: 0.3}, inputs, outputs, 1, deq.Config{Batch: 6, Shard: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	x := normals(4, rows*inputs, 1)
+	e := solve(t, l, x)
+	x[3*inputs] = math.NaN()
+	dz := normals(5, rows*units, 1)
+	dz[3*units] = math.NaN()
+	for _, method := range splittings {
+		with := deq.Solver[float64]{Method: method, Settings: solvers.Settings{MaxEvals: 1000}}
+		bad, err := l.Solve(ctx, x, nil, with)
+		if err != nil {
+			t.Fatal(err)
+		}
+		adjoint, err := e.Adjoint(ctx, dz, make([]float64, len(dz)), with)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for what, rep := range map[string]*solvers.Report{"equilibrium": bad.Report, "adjoint": adjoint} {
+			if rep.Failed() != 1 || rep.Status[3] != solvers.NonFinite {
+				t.Errorf("%+v, %s: %v", method, what, rep.Status)
+			}
+		}
+	}
+}
+
 // What offers no splitting is refused with the reason, before and in a solve: a cell with several
 // activations, and for Peaceman–Rachford one whose W dropout makes differ between samples.
 func TestNoSplitting(t *testing.T) {

@@ -2,11 +2,7 @@ package solvers
 
 import (
 	"errors"
-	"fmt"
 	"math"
-
-	"attractor/internal/kernels"
-	"attractor/internal/options"
 )
 
 // Splitting is what operator splitting knows of an equilibrium z = φ(Wz + c), whose I − W
@@ -43,8 +39,11 @@ func Split[T Float](batch, dim int, s Splitting[T]) Problem[T] {
 
 // Prox returns the p with p + α(φ⁻¹(p) − p) = v, for an increasing φ of slope 0 to 1, which
 // need not be invertible: with p = φ(t) it solves (1 − α)φ(t) + αt = v by Newton's method
-// kept in a bracket.
+// kept in a bracket. It is NaN where v is, whatever φ makes of that.
 func Prox(alpha, v float64, phi func(t float64) (value, slope float64)) float64 {
+	if math.IsNaN(v) {
+		return v
+	}
 	if alpha == 1 {
 		p, _ := phi(v)
 		return p
@@ -83,149 +82,11 @@ func Prox(alpha, v float64, phi func(t float64) (value, slope float64)) float64 
 // Splitter is a Method that needs the Splitting of its problem.
 type Splitter interface{ Splits() }
 
-// Splits implements Splitter.
-func (ForwardBackward[T]) Splits() {}
-
-// Splits implements Splitter.
-func (PeacemanRachford[T]) Splits() {}
-
 // ErrNoSplitting says that a splitting method was given a problem without a Splitting.
 var ErrNoSplitting = errors.New("the problem has no Splitting")
-
-// ForwardBackward is forward–backward splitting for a monotone equilibrium,
-//
-//	z ← prox^α((1 − α) z + α (Wz + c)).
-//
-// It converges for 0 < α < 2m/‖I − W‖², where I − W ⪰ mI. A step costs one product with W, and
-// the first one more. The residual that is measured is that of f(z) = φ(Wz + c).
-//
-// E. Winston, J. Z. Kolter, NeurIPS 2020, arXiv:2006.08591.
-type ForwardBackward[T Float] struct {
-	Alpha float64 `default:"0.5" doc:"step length α"`
-}
-
-// Start implements Method.
-func (m ForwardBackward[T]) Start(s Shape) (Stepper[T], error) {
-	m = options.WithDefaults(m)
-	if !(m.Alpha > 0) || math.IsInf(m.Alpha, 0) {
-		return nil, fmt.Errorf("solvers: ForwardBackward.Alpha: expected a positive step length, found %v", m.Alpha)
-	}
-	return &forwardBackward[T]{
-		alpha: m.Alpha, a: make([]T, s.Batch*s.Dim), packed: make([]T, s.Batch*s.Dim), begun: make([]bool, s.Batch),
-	}, nil
-}
-
-type forwardBackward[T Float] struct {
-	alpha  float64
-	a      []T    // [batch, dim] by sample: Wz + c at the iterate
-	begun  []bool // by sample
-	packed []T    // [batch, dim]
-}
-
-func (f *forwardBackward[T]) Reset() { clear(f.begun) }
-
-func (f *forwardBackward[T]) Bytes() int { return 2*elemSize[T]()*len(f.a) + len(f.begun) }
-
-func (f *forwardBackward[T]) Step(it *Iterate[T]) error {
-	s, n := it.run.problem.Splitting, it.Dim()
-	if s == nil {
-		return fmt.Errorf("forward-backward: %w", ErrNoSplitting)
-	}
-	packed := f.packed[:len(it.Z)]
-	if !f.begun[it.Rows[0]] { // all samples begin together
-		if err := it.affine(it.Z, packed); err != nil {
-			return err
-		}
-		f.scatter(it, packed)
-	}
-	for i, b := range it.Rows {
-		z := it.Z[i*n : (i+1)*n]
-		kernels.Lerp(z, z, f.a[b*n:(b+1)*n], T(f.alpha))
-	}
-	s.Prox(f.alpha, it.Rows, it.Z, it.Z)
-	if err := it.affine(it.Z, packed); err != nil {
-		return err
-	}
-	f.scatter(it, packed)
-	s.Prox(1, it.Rows, packed, it.FZ)
-	for i := range it.Fresh {
-		it.Fresh[i] = true
-	}
-	return nil
-}
-
-func (f *forwardBackward[T]) scatter(it *Iterate[T], packed []T) {
-	n := it.Dim()
-	for i, b := range it.Rows {
-		copy(f.a[b*n:(b+1)*n], packed[i*n:(i+1)*n])
-		f.begun[b] = true
-	}
-}
 
 // affine writes Wz + c for the active samples, which are charged one evaluation each.
 func (it *Iterate[T]) affine(z, out []T) error {
 	it.run.charge(it.Rows)
 	return it.run.problem.Splitting.Affine(it.Rows, z, out)
-}
-
-// PeacemanRachford is Peaceman–Rachford splitting for a monotone equilibrium: from u = z,
-//
-//	u½ = 2z − u,  z½ = (I + α(I − W))⁻¹(u½ + αc),  u = 2z½ − u½,  z = prox^α(u).
-//
-// It converges for any α > 0, usually in fewer steps than forward–backward splitting. A step
-// costs one application of the resolvent and one evaluation of f for the residual.
-//
-// E. Winston, J. Z. Kolter, NeurIPS 2020, arXiv:2006.08591.
-type PeacemanRachford[T Float] struct {
-	Alpha float64 `default:"1" doc:"step length α"`
-}
-
-// Start implements Method.
-func (m PeacemanRachford[T]) Start(s Shape) (Stepper[T], error) {
-	m = options.WithDefaults(m)
-	if !(m.Alpha > 0) || math.IsInf(m.Alpha, 0) {
-		return nil, fmt.Errorf("solvers: PeacemanRachford.Alpha: expected a positive step length, found %v", m.Alpha)
-	}
-	n := s.Batch * s.Dim
-	return &peacemanRachford[T]{
-		alpha: m.Alpha, u: make([]T, n), begun: make([]bool, s.Batch), half: make([]T, n), zHalf: make([]T, n),
-	}, nil
-}
-
-type peacemanRachford[T Float] struct {
-	alpha       float64
-	u           []T    // [batch, dim] by sample
-	begun       []bool // by sample
-	half, zHalf []T    // [batch, dim], packed
-}
-
-func (r *peacemanRachford[T]) Reset() { clear(r.begun) }
-
-func (r *peacemanRachford[T]) Bytes() int { return 3*elemSize[T]()*len(r.u) + len(r.begun) }
-
-func (r *peacemanRachford[T]) Step(it *Iterate[T]) error {
-	s, n := it.run.problem.Splitting, it.Dim()
-	if s == nil {
-		return fmt.Errorf("peaceman-rachford: %w", ErrNoSplitting)
-	}
-	half, zHalf := r.half[:len(it.Z)], r.zHalf[:len(it.Z)]
-	for i, b := range it.Rows {
-		z, u := it.Z[i*n:(i+1)*n], r.u[b*n:(b+1)*n]
-		if !r.begun[b] {
-			r.begun[b] = true
-			copy(u, z)
-		}
-		kernels.Lerp(half[i*n:(i+1)*n], u, z, 2)
-	}
-	it.run.charge(it.Rows)
-	if err := s.Resolvent(r.alpha, it.Rows, half, zHalf); err != nil {
-		return err
-	}
-	for i, b := range it.Rows {
-		u := r.u[b*n : (b+1)*n]
-		kernels.Lerp(u, half[i*n:(i+1)*n], zHalf[i*n:(i+1)*n], 2)
-		copy(it.Z[i*n:(i+1)*n], u)
-	}
-	s.Prox(r.alpha, it.Rows, it.Z, it.Z)
-	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"gonum.org/v1/gonum/mat"
@@ -135,6 +136,90 @@ func TestSplitting(t *testing.T) {
 			})
 		}
 	}
+}
+
+// A sample that is not finite, one that has no fixed point, a cancelled context and a broken callback end as they
+// do with other methods; the other samples of the batch do not notice, evaluations are counted, and the memory
+// is used again.
+func TestSplittingDrills(t *testing.T) {
+	const batch, n = 3, 8
+	for _, e := range solvers.Splittings[float64]().Entries() {
+		t.Run(e.Name, func(t *testing.T) {
+			m := newMonotone(batch, n, 0.3, relu)
+			p := solvers.Split(batch, n, m)
+			v, err := solvers.New(e.Value, batch, n, solvers.Settings{MaxEvals: 2000})
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := make([]float64, batch*n)
+			rep, err := v.Solve(context.Background(), p, want)
+			if err != nil || rep.Err() != nil {
+				t.Fatal(err, rep.Err())
+			}
+			evals := slices.Clone(rep.Evals)
+			c := m.c[n]
+			m.c[n] = math.NaN() // of sample 1
+			z := make([]float64, batch*n)
+			rep, err = v.Solve(context.Background(), p, z)
+			if err != nil || rep.Status[1] != solvers.NonFinite || rep.Failed() != 1 {
+				t.Errorf("with NaN in sample 1: %v, %v", rep.Status, err)
+			}
+			for b := range batch {
+				if own := slices.Equal(z[b*n:(b+1)*n], want[b*n:(b+1)*n]); own != (b != 1) || b != 1 && rep.Evals[b] != evals[b] {
+					t.Errorf("with NaN in sample 1: sample %d after %d evaluations, alone %d; the same state: %v", b, rep.Evals[b], evals[b], own)
+				}
+			}
+			m.c[n] = c
+
+			// z = relu(z + 1) has no fixed point
+			none := newMonotone(1, n, 0.3, relu)
+			for i := range n {
+				for j := range n {
+					none.w.Set(i, j, 0)
+				}
+				none.w.Set(i, i, 1)
+				none.c[i] = 1
+			}
+			rep, err = solvers.Solve(context.Background(), solvers.Split(1, n, none), make([]float64, n), e.Value, solvers.Settings{})
+			var failed *solvers.ConvergenceError
+			if err != nil || !errors.As(rep.Err(), &failed) {
+				t.Errorf("without a fixed point: %v, %v", rep.Err(), err)
+			}
+
+			ctx, cancel := context.WithCancel(context.Background())
+			cancelling := p
+			cancelling.F = func(rows []int, z, fz []float64) error {
+				cancel()
+				return p.F(rows, z, fz)
+			}
+			rep, err = v.Solve(ctx, cancelling, make([]float64, batch*n))
+			if !errors.Is(err, context.Canceled) || rep.Status[0] != solvers.Unfinished {
+				t.Errorf("cancelled: %v, %v", rep.Status, err)
+			}
+			broken := errors.New("broken")
+			failing := solvers.Split(batch, n, &breaking{m, broken})
+			if _, err := v.Solve(context.Background(), failing, make([]float64, batch*n)); !errors.Is(err, broken) {
+				t.Errorf("a callback that fails: %v", err)
+			}
+			z = make([]float64, batch*n)
+			if rep, err := v.Solve(context.Background(), p, z); err != nil || !slices.Equal(z, want) || !slices.Equal(rep.Evals, evals) {
+				t.Errorf("a solve on used memory differs: %v", err)
+			}
+		})
+	}
+}
+
+// breaking is a splitting whose products fail from the second on.
+type breaking struct {
+	*monotone
+	err error
+}
+
+func (b *breaking) Affine(rows []int, z, out []float64) error {
+	if z[0] != 0 {
+		return b.err
+	}
+	return b.monotone.Affine(rows, z, out)
 }
 
 // With φ for prox^α the splittings converge to a wrong point, and that must not pass.

@@ -146,6 +146,10 @@ func TestStabilitySettings(t *testing.T) {
 			t.Errorf("%s: error %v, want %q", set, err, want)
 		}
 	}
+	all := configured[float32](t, "train.stability=record", "train.stability_spectrum=all", "model.units=1025")
+	if _, err := New(all, Ours[float32]()); err == nil || !strings.Contains(err.Error(), "at most 1024 units is decomposed, found 1025") {
+		t.Errorf("the whole spectrum of 1025 units: %v", err)
+	}
 	var b bytes.Buffer
 	if err := configured[float32](t, "train.stability=warn").Write(&b, Ours[float32]()); err != nil || !strings.Contains(b.String(), "stability: warn") {
 		t.Errorf("%v\n%s", err, b.String())
