@@ -95,7 +95,8 @@ About three times the cost of a step; does not square the condition number.`,
 		{
 			Name: "broyden", Value: Broyden[T]{}, Refs: []string{refBroyden, refSchlenkrich},
 			Doc: `Broyden's method, good update, limited memory
-z ← z − Hg with H ≈ (J − I)⁻¹ from rank-one updates; restarts when the memory is full.
+z ← z − Hg with H ≈ (J − I)⁻¹ from rank-one updates; restarts when the memory is full, or with compress: k
+goes on from the best k pairs.
 4k passes over the state a step at k pairs. H and Hᵀ can be applied after the solve (SHINE). aware: p
 has it learn J in the direction of the loss every p steps, at a product with Jᵀ each.`,
 		},

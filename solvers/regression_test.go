@@ -80,6 +80,8 @@ func TestRegression(t *testing.T) {
 		{"anderson-qr m=27", solvers.Anderson[float64]{Form: "qr", Window: 27}, [3]cell{{34, 0}, {46, 0}, {64, 4}}},
 		{"broyden full", solvers.Broyden[float64]{Memory: -1}, [3]cell{{34, 0}, {47, 0}, {63, 0}}},
 		{"broyden m=27", solvers.Broyden[float64]{}, [3]cell{{37, 0}, {56, 0}, {102, 1}}},
+		{"broyden m=27 compressed", solvers.Broyden[float64]{Compress: 20}, [3]cell{{35, 0}, {48, 0}, {65, 0}}},
+		{"broyden m=10 compressed", solvers.Broyden[float64]{Memory: 10, Compress: 5}, [3]cell{{36, 0}, {54, 0}, {78, 0}}},
 		{"auto", solvers.Auto[float64]{}, [3]cell{{35, 0}, {55, 0}, {94, 3}}},
 		{"newton-gmres", solvers.NewtonGMRES[float64]{}, [3]cell{{67, 0}, {101, 2}, {201, 8}}},
 	}

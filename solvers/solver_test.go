@@ -131,6 +131,8 @@ func TestOptions(t *testing.T) {
 		"anderson-qr drop":     solvers.Anderson[float64]{Form: "qr", Window: 12, Drop: 0.1},
 		"broyden memory 2":     solvers.Broyden[float64]{Memory: 2},
 		"broyden full":         solvers.Broyden[float64]{Memory: -1},
+		"broyden compressed":   solvers.Broyden[float64]{Memory: 4, Compress: 2},
+		"broyden least":        solvers.Broyden[float64]{Memory: 3, Compress: 3, Aware: 2},
 		"broyden aware":        solvers.Broyden[float64]{Aware: 1},
 		"broyden aware, full":  solvers.Broyden[float64]{Aware: 2, Memory: -1},
 		"broyden-bad aware":    solvers.Broyden[float64]{Aware: 3, Bad: true},

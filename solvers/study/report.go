@@ -64,6 +64,7 @@ var look = map[string]figure.Line{
 	"anderson-qr":          {Color: figure.Sky},
 	"broyden":              {Color: figure.Vermillion},
 	"broyden, full memory": {Color: figure.Vermillion, Dashed: true},
+	"broyden, compressed":  {Color: figure.Wine},
 	"broyden-bad":          {Color: figure.Orange},
 	"newton-gmres":         {Color: figure.Green},
 	"newton":               {Color: figure.Olive},

@@ -36,7 +36,7 @@ type Method struct {
 	Value solvers.Method[float64]
 }
 
-// Methods are those of a catalogue and, beside each of ours whose memory matters, one with more.
+// Methods are those of a catalogue and, beside each of ours whose memory matters, one with more or a better kept one.
 // Operator splittings are left out: the study's networks are not monotone.
 func Methods(c *catalog.Catalog[solvers.Method[float64]]) []Method {
 	var all []Method
@@ -50,7 +50,8 @@ func Methods(c *catalog.Catalog[solvers.Method[float64]]) []Method {
 		case solvers.Anderson[float64]{}:
 			all = append(all, Method{e.Name + ", window 27", solvers.Anderson[float64]{Window: 27}})
 		case solvers.Broyden[float64]{}:
-			all = append(all, Method{e.Name + ", full memory", solvers.Broyden[float64]{Memory: -1}})
+			all = append(all, Method{e.Name + ", full memory", solvers.Broyden[float64]{Memory: -1}},
+				Method{e.Name + ", compressed", solvers.Broyden[float64]{Compress: 20}})
 		}
 	}
 	return all

@@ -53,7 +53,7 @@ func TestKnown(t *testing.T) {
 
 func TestReport(t *testing.T) {
 	methods := study.Methods(solvers.Catalog[float64]())
-	if len(methods) != len(solvers.Catalog[float64]().Entries())+2 {
+	if len(methods) != len(solvers.Catalog[float64]().Entries())+3 {
 		t.Errorf("%d methods: %v", len(methods), methods)
 	}
 	o := study.Quick
