@@ -20,11 +20,12 @@ import (
 // An update with |vᵀΔg| < ε‖v‖‖Δg‖ is skipped, and one whose Δg is no more than rounding: ‖Δg‖ ≤ 10ε‖f‖,
 // or where aware ε^⅔‖f‖, since what rounding adds to H it adds to Hᵀℓ.
 // When there are more than Memory pairs, the method restarts from −I and the last step, or with Compress = k
-// goes on from the k pairs whose sum is nearest to UVᵀ (van de Rotten and Verduyn Lunel 2005); dropping
+// goes on from the k pairs whose sum is nearest to UVᵀ (van de Rotten 2003); dropping
 // the oldest pair would break the inverse. Compression is worth its cost where an evaluation is dear (median
 // evaluations on tanh networks of 100 units at the gains 0.9, 1.1 and 1.3, without a bound 34, 47 and 63: 27 pairs
 // compressed to 20 take 35, 48 and 65, with restarts 37, 56 and 91; 10 pairs compressed to 5 take 36, 54 and 78,
-// with restarts 39, 62 and 109). The Stepper is an Inverse.
+// with restarts 39, 62 and 109; at 50 units one compression of 27 pairs takes 0.2 ms, as long as two hundred
+// evaluations). The Stepper is an Inverse.
 //
 // H knows J in the directions of the steps alone. With Aware = p > 0 and a Problem with Outer and VJP it
 // learns one more every p-th step, that of ℓ = ∂L/∂z: the least change of H⁻¹ with
@@ -38,9 +39,9 @@ import (
 // 1e-6 and 1e-8, where without it is off by 0.7 at all of them). A restart forgets ℓ; 27 pairs compressed to 20
 // know it to 1 or 2 %.
 //
-// C. G. Broyden, Math. Comp. 19 (1965) 577–593, doi:10.1090/S0025-5718-1965-0198670-6; B. van de Rotten and
-// S. Verduyn Lunel, A limited memory Broyden method to solve high-dimensional systems of nonlinear equations,
-// EQUADIFF 2003, doi:10.1142/9789812702067_0026; S. Schlenkrich,
+// C. G. Broyden, Math. Comp. 19 (1965) 577–593, doi:10.1090/S0025-5718-1965-0198670-6; B. van de Rotten, A
+// limited memory Broyden method to solve high-dimensional systems of nonlinear equations, PhD thesis, Leiden
+// 2003; S. Schlenkrich,
 // A. Griewank and A. Walther, On the local convergence of adjoint Broyden methods, Math. Program. 121 (2010)
 // 221–247, doi:10.1007/s10107-008-0232-y; outer-problem awareness is of Z. Ramzi et al., ICLR 2022,
 // arXiv:2106.00553.

@@ -17,7 +17,8 @@ import (
 //	ℓ_p(t) + Σ_j W_jp a_j(t+1),   a_j = Σ_s ∂f_s/∂a_j u_j,s,
 //
 // and the trace of a synapse is multiplied by both. Of the weights the senders need not know more than
-// their means by type.
+// their means by type. What comes by presynaptic activities that are not those of single units, as in a loop by
+// a readout, is left out.
 type Broadcast[T deq.Float] struct {
 	Local[T]
 	Types int `doc:"number k of types of units: W_jp is the mean weight from the type of p to that of j; where Dale's law tells kinds of units each type is of one kind; 0: the weights themselves"`
@@ -39,17 +40,7 @@ func (o Broadcast[T]) Check(l *deq.Layer[T]) error {
 	if err := l.CheckSynapses(); err != nil {
 		return fmt.Errorf("rules: signals from unit to unit need a cell of synapses: %w", err)
 	}
-	synapses, err := l.Synapses()
-	if err != nil {
-		return err
-	}
-	n := l.Units / l.Slots()
-	for _, y := range synapses {
-		if y.Role == models.Recurrent && y.Pre != n {
-			return fmt.Errorf("rules: signals from unit to unit: %s has %d presynaptic units, expected the %d of the cell", y.Param, y.Pre, n)
-		}
-	}
-	_, err = cellTypes(models.Types(l.Model), n, o.Types)
+	_, err := cellTypes(models.Types(l.Model), l.Units/l.Slots(), o.Types)
 	return err
 }
 
