@@ -21,7 +21,8 @@ import (
 //	λᵏ = Σ_{j<k} c_j λ^{k−1−j},   c_j = nᵀφ′(Wφ′)ʲm
 //
 // where terms beyond k matter less than those before by (radius/|λ|)ᵏ. What is within 0.05 of the disc is
-// not told from the bulk and left out.
+// not told from the bulk and left out. The polynomial is solved for λ over the radius of that, for which its
+// coefficients are of one size: rounding would put false roots outside a small disc otherwise.
 func (n *Network[T]) Outliers(rates, readouts []T, radii []float64) ([][]complex128, error) {
 	rows := len(radii)
 	if n.Loops != 1 || len(rates) != rows*n.Units || len(readouts) != len(rates) {
@@ -46,18 +47,23 @@ func (n *Network[T]) Outliers(rates, readouts []T, radii []float64) ([][]complex
 	}
 	out := make([][]complex128, rows)
 	for row, c := range moments {
+		edge := radii[row] + margin
 		companion := mat.NewDense(order, order, nil)
-		companion.SetRow(0, c)
-		for i := 1; i < order; i++ {
-			companion.Set(i, i-1, 1)
+		power := 1.0
+		for j, v := range c {
+			power *= edge
+			companion.Set(0, j, v/power)
+			if j > 0 {
+				companion.Set(j, j-1, 1)
+			}
 		}
 		var eigen mat.Eigen
 		if !eigen.Factorize(companion, mat.EigenNone) {
 			return nil, fmt.Errorf("feedback: the outliers of state %d: the eigenvalues of the companion matrix did not converge", row)
 		}
 		for _, l := range eigen.Values(nil) {
-			if cmplx.Abs(l) > radii[row]+margin {
-				out[row] = append(out[row], l)
+			if cmplx.Abs(l) > 1 {
+				out[row] = append(out[row], l*complex(edge, 0))
 			}
 		}
 		slices.SortFunc(out[row], func(a, b complex128) int { return cmp.Or(cmp.Compare(real(b), real(a)), cmp.Compare(imag(b), imag(a))) })
