@@ -18,6 +18,7 @@ import (
 	"attractor/deq/stability"
 	"attractor/internal/catalog"
 	"attractor/internal/figure"
+	"attractor/internal/kernels"
 	"attractor/models"
 	"attractor/train"
 )
@@ -27,6 +28,7 @@ type analyzeFlags struct {
 	activation, dynamics, out       string
 	lyapunov, steps, starts, basins int
 	sample                          int
+	input                           []float64
 	seed                            uint64
 }
 
@@ -47,10 +49,12 @@ type analyzeResult struct {
 	Basins     int            `json:"basins"`    // random states that were let run
 	Elsewhere  int            `json:"elsewhere"` // of them that settled at no stable fixed point
 	Edges      []analyzedEdge `json:"edges"`     // from unstable points, along each unstable direction
+	Loops      *analyzedLoops `json:"loops"`     // null for a network without feedback loops
 	Figures    []string       `json:"figures"`
 
 	net   *deq.Layer[float64]
 	x     []float64
+	loops *feedbackLoops
 	found []stability.FixedPoint
 	edges []float64 // of the bulk, by fixed point
 }
@@ -94,9 +98,11 @@ of your own in an .npz (numpy.savez) or .safetensors file with the arrays
     U   [n, inputs]        optional
     x   [samples, inputs]  optional; see --sample
     z0  [samples, n]       optional states to begin the search at
+    m   [n, loops]         optional feedback loops, with n [loops, n]: W + mn in place of W
 
-for the map z ← φ(Wz + Ux + b), or with --dynamics rate for dz/dt = −z + φ(Wz + Ux + b). A
-checkpoint is analysed without input. From Python, and back:
+for the map z ← φ(Wz + Ux + b), or with --dynamics rate for dz/dt = −z + φ(Wz + Ux + b). A vanilla
+nn.RNN of PyTorch is read as it is, from safetensors.torch.save_file(module.state_dict(), FILE). The
+input is constant: that of --input, or the row --sample of x, or 0. From Python, and back:
 
     import json, numpy, subprocess
     W = 1.5 * numpy.random.default_rng(1).normal(size=(50, 50)) / 50**0.5
@@ -105,7 +111,9 @@ checkpoint is analysed without input. From Python, and back:
     points = [numpy.array(q["z"]) for q in json.loads(out)["fixed_points"]]
 
 A search cannot prove that it found all. With a bounded activation the indices of all fixed points,
-the signs of det(I − J), add up to 1: index_sum tells when some are missing. With --out it
+the signs of det(I − J), add up to 1: index_sum tells when some are missing. Of a network with feedback
+loops, m and n or the model feedback, the overlaps and angles of n, m and the input I are told, and where
+it settles from x = z₀m + I: random states do not reveal every attractor. With --out it
 also draws the state space in its two leading principal components, and the spectra with the disc of
 their bulk.`,
 		Example: fmt.Sprintf(`  %[1]s analyze network.npz --out figures
@@ -143,6 +151,7 @@ their bulk.`,
 	flags.IntVar(&f.starts, "starts", 32, "random trajectories whose states the search for fixed points begins at")
 	flags.IntVar(&f.basins, "basins", 200, "random states that are let run to where they settle")
 	flags.IntVar(&f.sample, "sample", 0, "which row of x is the input, from 0")
+	flags.Float64SliceVar(&f.input, "input", nil, "constant input, `LIST` of a number for each")
 	flags.Uint64Var(&f.seed, "seed", 0, "seed of everything random")
 	flags.StringVar(&f.out, "out", "", "`DIR` for the figures")
 	p.jsonFlag(cmd)
@@ -161,6 +170,8 @@ func (f analyzeFlags) check() error {
 		return fmt.Errorf("--activation: %w", catalog.Unknown("activation", f.activation, models.Activations))
 	case f.lyapunov < 0 || f.starts < 1 || f.basins < 0 || f.sample < 0:
 		return fmt.Errorf("--lyapunov, --starts, --basins and --sample: expected at least 0, 1, 0 and 0, found %d, %d, %d and %d", f.lyapunov, f.starts, f.basins, f.sample)
+	case !kernels.AllFinite(f.input):
+		return fmt.Errorf("--input: expected finite numbers, found %g", f.input)
 	case f.steps < 20:
 		return fmt.Errorf("--steps: expected at least 20, found %d", f.steps)
 	}
@@ -186,9 +197,13 @@ func (p *program) readAnalyzed(path string, f analyzeFlags, activation bool) (*a
 			return nil, nil, fmt.Errorf("--activation is for a network of your own: %s has a model with its own", path)
 		}
 		if f.sample > 0 {
-			return nil, nil, fmt.Errorf("--sample is for a network of your own with x: %s has no inputs", path)
+			return nil, nil, fmt.Errorf("--sample is for a network of your own with x: see --input for the input of %s", path)
 		}
 		r.Units, r.x = r.net.Units, make([]float64, r.net.Inputs)
+		if err := r.takeInput(f); err != nil {
+			return nil, nil, err
+		}
+		r.loops = r.loopsOf()
 		return r, nil, nil
 	}
 	net, err := loadNetwork(path)
@@ -201,7 +216,10 @@ func (p *program) readAnalyzed(path string, f analyzeFlags, activation bool) (*a
 	if f.sample >= net.samples {
 		return nil, nil, fmt.Errorf("--sample: expected one from 0 to %d, of the rows of x in %s, found %d", net.samples-1, path, f.sample)
 	}
-	if net.samples > 1 {
+	if net.hasU && !net.hasX && f.input == nil {
+		p.log.Warn("there is U but no x and no --input: the input is 0", "file", net.path)
+	}
+	if net.samples > 1 && f.input == nil {
 		p.log.Info("the input is one row of x", "sample", f.sample, "rows", net.samples)
 	}
 	net.samples = max(net.samples, analyzeBatch) // the batch that it is compiled for
@@ -210,7 +228,26 @@ func (p *program) readAnalyzed(path string, f analyzeFlags, activation bool) (*a
 		return nil, nil, err
 	}
 	r.Units, r.x = net.units, x[f.sample*net.inputs:(f.sample+1)*net.inputs]
+	if f.input != nil && !net.hasU {
+		return nil, nil, fmt.Errorf("--input: %s has no array \"U\" for it", path)
+	}
+	if err := r.takeInput(f); err != nil {
+		return nil, nil, err
+	}
+	r.loops = net.feedback(r.x, f.activation)
 	return r, z0, nil
+}
+
+// takeInput sets the input to that of the flag, if there is one.
+func (r *analyzeResult) takeInput(f analyzeFlags) error {
+	if f.input == nil {
+		return nil
+	}
+	if len(f.input) != r.net.Inputs {
+		return fmt.Errorf("--input: expected %d numbers for %s, found %d", r.net.Inputs, r.File, len(f.input))
+	}
+	r.x = f.input
+	return nil
 }
 
 // analyze fills in the result.
@@ -260,7 +297,9 @@ func (p *program) analyze(ctx context.Context, r *analyzeResult, starts []float6
 				return err
 			}
 			var bulk float64
-			bulk, edge = stability.BulkRadius(j, point.Values)
+			if bulk, edge, err = stability.BulkRadius(j, point.Values); err != nil {
+				return err
+			}
 			_, outliers := stability.Split(point.Values, edge)
 			out.Bulk, out.Outliers = train.Number(bulk), complexes(outliers)
 		}
@@ -270,6 +309,9 @@ func (p *program) analyze(ctx context.Context, r *analyzeResult, starts []float6
 		}
 		r.IndexSum += point.Index
 		r.FixedPoints, r.edges = append(r.FixedPoints, out), append(r.edges, edge)
+	}
+	if err := r.analyzeLoops(ctx, settle); err != nil {
+		return err
 	}
 	if r.Units <= stability.MaxDense {
 		edges, err := stability.Graph(ctx, l, r.x, r.found, 1e-3, settle)
@@ -420,6 +462,11 @@ func (p *program) printAnalysis(r *analyzeResult) error {
 		}
 		if len(ways) > 0 && from < 30 {
 			fmt.Fprintf(p.stdout, "from point %d the unstable directions lead %s\n", from, strings.Join(ways, ", "))
+		}
+	}
+	if r.Loops != nil {
+		if err := r.Loops.print(p.stdout); err != nil {
+			return err
 		}
 	}
 	if len(r.Lyapunov) > 0 {

@@ -125,27 +125,70 @@ func TestAnalyzeLoop(t *testing.T) {
 		t.Fatal(err)
 	}
 	theory := open.Close(meanfield.Readout{U: overlaps[0], V: overlaps[1]}).Solutions()
-	r := analyzed(t, filepath.Join("testdata", "analyze", "loop.npz"), "--dynamics", "rate", "--lyapunov", "0")
-	if len(r.FixedPoints) != len(stable) || len(theory) != len(stable) || r.IndexSum != 1 {
-		t.Fatalf("%d fixed points with the sum %d of indices, by a scan %d, in theory %d", len(r.FixedPoints), r.IndexSum, len(stable), len(theory))
-	}
-	for k, s := range stable {
-		hits := 0
-		for _, f := range r.FixedPoints {
-			far := 0.0
-			for i, z := range f.Z {
-				far = max(far, math.Abs(float64(z)-points[k*n+i]))
+	for _, file := range []string{"loop.npz", "parts.npz"} {
+		r := analyzed(t, filepath.Join("testdata", "analyze", file), "--dynamics", "rate", "--lyapunov", "0")
+		if len(r.FixedPoints) != len(stable) || len(theory) != len(stable) || r.IndexSum != 1 {
+			t.Fatalf("%s: %d fixed points with the sum %d of indices, by a scan %d, in theory %d", file, len(r.FixedPoints), r.IndexSum, len(stable), len(theory))
+		}
+		order := make([]int, len(stable)) // which point is that of the scan
+		for k, s := range stable {
+			hits := 0
+			for i, f := range r.FixedPoints {
+				far := 0.0
+				for i, z := range f.Z {
+					far = max(far, math.Abs(float64(z)-points[k*n+i]))
+				}
+				if far > 1e-8 {
+					continue
+				}
+				hits++
+				order[k] = i
+				if (f.Status == "stable") != (s == 1) || theory[k].Stable != (s == 1) {
+					t.Errorf("%s: point %d is %s, in theory stable: %v, by numpy: %v", file, k, f.Status, theory[k].Stable, s == 1)
+				}
 			}
-			if far > 1e-8 {
-				continue
-			}
-			hits++
-			if (f.Status == "stable") != (s == 1) || theory[k].Stable != (s == 1) {
-				t.Errorf("point %d is %s, in theory stable: %v, by numpy: %v", k, f.Status, theory[k].Stable, s == 1)
+			if hits != 1 {
+				t.Errorf("%s: point %d of the scan is found %d times", file, k, hits)
 			}
 		}
-		if hits != 1 {
-			t.Errorf("point %d of the scan is found %d times", k, hits)
+		if file == "loop.npz" {
+			if r.Loops != nil {
+				t.Errorf("loops of W alone: %+v", r.Loops)
+			}
+			continue
+		}
+		for k, want := range overlaps {
+			if got := float64(r.Loops.Overlaps[0][k+1]); math.Abs(got-want) > 1e-12 {
+				t.Errorf("n·%s is %g, by numpy %g", r.Loops.Names[k+1], got, want)
+			}
+		}
+		first, last := r.Loops.Along[0], r.Loops.Along[len(r.Loops.Along)-1]
+		if first.To != order[0] || last.To != order[len(order)-1] {
+			t.Errorf("from the ends of m it settles at %d and %d, want %d and %d", first.To, last.To, order[0], order[len(order)-1])
+		}
+	}
+}
+
+// A vanilla RNN as PyTorch saves it has the fixed point that it comes to in PyTorch, and the eigenvalues of
+// PyTorch's Jacobian there.
+func TestAnalyzeTorch(t *testing.T) {
+	arrays := reference(t, "rnn_reference.npz", "h", "real", "imag")
+	h, re, im := arrays[0], arrays[1], arrays[2]
+	r := analyzed(t, filepath.Join("testdata", "analyze", "rnn.safetensors"), "--input", "0.5,-1,2", "--lyapunov", "0")
+	if len(r.FixedPoints) != 1 {
+		t.Fatalf("%d fixed points", len(r.FixedPoints))
+	}
+	f := r.FixedPoints[0]
+	for i, want := range h {
+		if got := float64(f.Z[i]); math.Abs(got-want) > 1e-10 {
+			t.Errorf("unit %d is at %g, in PyTorch at %g", i, got, want)
+		}
+		off, v := math.Inf(1), complex(re[i], im[i])
+		for _, found := range f.Eigenvalues {
+			off = min(off, cmplx.Abs(complex128(found)-v))
+		}
+		if off > 1e-10 {
+			t.Errorf("the eigenvalue %v of PyTorch is missing by %.2g", v, off)
 		}
 	}
 }

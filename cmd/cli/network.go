@@ -14,16 +14,20 @@ import (
 	"attractor/deq"
 	"attractor/internal/catalog"
 	"attractor/internal/checkpoint"
+	"attractor/internal/kernels"
 	"attractor/internal/npz"
 	"attractor/models"
 	"attractor/train"
 )
 
-// network is someone's own network z = φ(Wz + Ux + b), from a file.
+// network is someone's own network z = φ(Wz + Ux + b), from a file, or with feedback loops
+// z = φ(Wz + m(nz) + Ux + b).
 type network struct {
 	path                   string
 	units, inputs, samples int
-	w, b                   []float64 // [units, units], [units]
+	loops                  int
+	w, b                   []float64 // [units, units], with mn in it, and [units]
+	m, n                   []float64 // [units, loops] and [loops, units]; nil where the file has none
 	u                      []float64 // [units, inputs]; zeros of one input where the file has none
 	x                      []float64 // [samples, inputs]; zeros of one sample where the file has none
 	z0                     []float64 // [samples, units]; nil for zeros
@@ -111,6 +115,28 @@ func floats[N float32 | int64 | uint8](in []N) []float64 {
 	return out
 }
 
+// arrayNames are the arrays of a network by the names that they may have.
+var arrayNames = map[string]string{
+	"W": "W", "U": "U", "b": "b", "x": "x", "z0": "z0", "m": "m", "n": "n",
+
+	// PyTorch's nn.RNN and nn.RNNCell, whose two biases add up.
+	"weight_hh_l0": "W", "weight_ih_l0": "U", "bias_hh_l0": "b", "bias_ih_l0": "b",
+	"weight_hh": "W", "weight_ih": "U", "bias_hh": "b", "bias_ih": "b",
+}
+
+// arrayOf returns which array of a network one in a file is, and its name without that of a module of PyTorch, such
+// as rnn. or the params/ of our own checkpoints.
+func arrayOf(name string) (array, short string) {
+	short = strings.TrimPrefix(name, "params/")
+	if array = arrayNames[short]; array == "" {
+		short = name[strings.LastIndex(name, ".")+1:]
+		if array = arrayNames[short]; array == short {
+			array = ""
+		}
+	}
+	return array, short
+}
+
 // loadNetwork reads a network. W and the arrays named must be there. Its errors name the
 // file and the array.
 func loadNetwork(path string, required ...string) (*network, error) {
@@ -120,13 +146,12 @@ func loadNetwork(path string, required ...string) (*network, error) {
 	}
 	defer closeFile()
 	n := &network{path: path}
-	known := []string{"W", "U", "b", "x", "z0"}
 	shapes := map[string][]int{}
-	inFile := map[string]string{} // the name in the file
+	inFile := map[string][]string{} // the names in the file, of what adds up
 	numbers := 0.0
 	for _, name := range file.names() {
-		short := strings.TrimPrefix(name, "params/") // of our own checkpoints
-		if !slices.Contains(known, short) {
+		array, short := arrayOf(name)
+		if array == "" {
 			n.ignored = append(n.ignored, name)
 			continue
 		}
@@ -134,7 +159,16 @@ func loadNetwork(path string, required ...string) (*network, error) {
 		if err != nil {
 			return nil, err
 		}
-		shapes[short], inFile[short] = shape, name
+		for _, other := range inFile[array] {
+			_, old := arrayOf(other)
+			if old == short || !strings.HasPrefix(old, "bias_") || !strings.HasPrefix(short, "bias_") {
+				return nil, fmt.Errorf("%s: expected one array %q, found %q and %q", path, array, other, name)
+			}
+			if !slices.Equal(shapes[array], shape) {
+				return nil, fmt.Errorf("%s: array %q: expected shape %s, as that of %q, found %s", path, name, bracketed(shapes[array]), other, bracketed(shape))
+			}
+		}
+		shapes[array], inFile[array] = shape, append(inFile[array], name)
 		size := 1.0
 		for _, d := range shape {
 			size *= float64(d)
@@ -153,18 +187,26 @@ func loadNetwork(path string, required ...string) (*network, error) {
 	if need, free := 8*4*numbers, float64(train.FreeMemory()); free > 0 && need > free {
 		return nil, fmt.Errorf("%s: %.3g numbers need about %.3g GiB of memory, of which %.3g are free", path, numbers, need/(1<<30), free/(1<<30))
 	}
-	for name, dst := range map[string]*[]float64{"W": &n.w, "U": &n.u, "b": &n.b, "x": &n.x, "z0": &n.z0} {
-		if _, ok := shapes[name]; !ok {
-			continue
-		}
-		if *dst, err = file.read(inFile[name]); err != nil {
-			return nil, err
-		}
-		for i, v := range *dst {
-			if math.IsNaN(v) || math.IsInf(v, 0) {
-				return nil, fmt.Errorf("%s: array %q: expected finite numbers, found %v at %s", path, name, v, bracketed(position(i, shapes[name])))
+	for array, dst := range map[string]*[]float64{"W": &n.w, "U": &n.u, "b": &n.b, "x": &n.x, "z0": &n.z0, "m": &n.m, "n": &n.n} {
+		for _, name := range inFile[array] {
+			data, err := file.read(name)
+			if err != nil {
+				return nil, err
+			}
+			for i, v := range data {
+				if math.IsNaN(v) || math.IsInf(v, 0) {
+					return nil, fmt.Errorf("%s: array %q: expected finite numbers, found %v at %s", path, name, v, bracketed(position(i, shapes[array])))
+				}
+			}
+			if *dst == nil {
+				*dst = data
+			} else {
+				kernels.Add(*dst, *dst, data)
 			}
 		}
+	}
+	if n.loops > 0 {
+		kernels.Gemm(false, false, n.units, n.units, n.loops, n.m, n.loops, n.n, n.units, 1, n.w, n.units)
 	}
 	if n.b == nil {
 		n.b = make([]float64, n.units)
@@ -191,6 +233,9 @@ func (n *network) missing(name string, have []string) error {
 			found += fmt.Sprintf("; did you mean %s=%s?", name, h)
 			break
 		}
+	}
+	if slices.ContainsFunc(have, func(h string) bool { return strings.HasSuffix(h, "data.pkl") }) {
+		found = "a pickle of PyTorch; save the tensors by safetensors.torch.save_file"
 	}
 	return fmt.Errorf("%s: expected an array %q, found %s", n.path, name, found)
 }
@@ -227,6 +272,9 @@ func (n *network) shape(shapes map[string][]int) error {
 			return fail("x", fmt.Sprintf("[samples, %d] or [%d], as U is %s", n.inputs, n.inputs, bracketed(u)))
 		}
 	}
+	if err := n.loopShape(shapes, fail); err != nil {
+		return err
+	}
 	z0, ok := shapes["z0"]
 	if ok && !slices.Equal(z0, []int{n.units}) && !slices.Equal(z0, []int{n.samples, n.units}) {
 		samples := "as there is no x and so one sample"
@@ -234,6 +282,28 @@ func (n *network) shape(shapes map[string][]int) error {
 			samples = fmt.Sprintf("as W is %s and x %s", bracketed(w), bracketed(x))
 		}
 		return fail("z0", fmt.Sprintf("[%d, %d] or [%d], %s", n.samples, n.units, n.units, samples))
+	}
+	return nil
+}
+
+// loopShape checks those of the loops.
+func (n *network) loopShape(shapes map[string][]int, fail func(name, expected string) error) error {
+	m, into := shapes["m"]
+	out, from := shapes["n"]
+	switch {
+	case !into && !from:
+		return nil
+	case into != from:
+		return fmt.Errorf("%s: expected the arrays \"m\" and \"n\" of feedback loops, found one of them", n.path)
+	case len(m) == 1 && m[0] == n.units:
+		n.loops = 1
+	case len(m) == 2 && m[0] == n.units && m[1] >= 1:
+		n.loops = m[1]
+	default:
+		return fail("m", fmt.Sprintf("[%d, loops] or [%d], as W is %s", n.units, n.units, bracketed(shapes["W"])))
+	}
+	if !slices.Equal(out, []int{n.loops, n.units}) && !(n.loops == 1 && slices.Equal(out, []int{n.units})) {
+		return fail("n", fmt.Sprintf("[%d, %d], as m is %s", n.loops, n.units, bracketed(m)))
 	}
 	return nil
 }

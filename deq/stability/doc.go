@@ -16,7 +16,8 @@
 // FixedPoints searches for the points where the dynamics rest, and tells their kinds by their
 // spectra; ScanLoop finds them all for a network with one feedback loop. Settle, Along, AtRandom and
 // Graph tell where the dynamics lead; Modes hold the linear response of a fixed point and the loop that
-// would move its eigenvalues; BulkRadius and Split part a spectrum; SVCCA and MDS compare networks.
+// would move its eigenvalues; BulkRadius and Split part a spectrum; Geometry
+// tells how the vectors of a loop lie to each other; SVCCA, Distances and MDS compare networks.
 //
 // As a map, z ← f(z) returns to z* from nearby if ρ(J) < 1, and surely at each step in norm
 // if ‖J‖₂ < 1. In continuous time, τ dz/dt = −z + f(z) returns if the spectral abscissa of J,

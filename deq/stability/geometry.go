@@ -4,14 +4,55 @@ import (
 	"fmt"
 	"math"
 
+	"attractor/internal/kernels"
+
 	"gonum.org/v1/gonum/mat"
 )
+
+// Geometry is how vectors lie to each other, such as the readout n, the feedback vector m and the input I of a
+// network with a loop.
+type Geometry struct {
+	Overlaps [][]float64 // a·b; on the diagonal |a|²
+	Cosines  [][]float64 // a·b/(|a||b|), NaN where one is 0
+}
+
+// GeometryOf compares vectors of the same length.
+func GeometryOf(vectors ...[]float64) Geometry {
+	var g Geometry
+	for _, a := range vectors {
+		overlaps, cosines := make([]float64, len(vectors)), make([]float64, len(vectors))
+		for k, b := range vectors {
+			overlaps[k] = kernels.Dot(a, b)
+			cosines[k] = overlaps[k] / (norm(a) * norm(b))
+		}
+		g.Overlaps, g.Cosines = append(g.Overlaps, overlaps), append(g.Cosines, cosines)
+	}
+	return g
+}
+
+// Distances are 1 − SVCCA between the activities [samples, units of its own] of networks for the same samples, for MDS.
+func Distances(activities []*mat.Dense, kept float64) (*mat.SymDense, error) {
+	if len(activities) < 1 {
+		return nil, fmt.Errorf("stability: distances of no networks: expected at least 1")
+	}
+	d := mat.NewSymDense(len(activities), nil)
+	for i, x := range activities {
+		for k, y := range activities[:i] {
+			same, err := SVCCA(x, y, kept)
+			if err != nil {
+				return nil, fmt.Errorf("stability: networks %d and %d: %w", k, i, err)
+			}
+			d.SetSym(i, k, 1-same)
+		}
+	}
+	return d, nil
+}
 
 // SVCCA compares two sets of activities of the same samples, x [samples, units of one network] and y [samples, of
 // another], by singular vector canonical correlations: each is centred and reduced to the
 // principal components that hold the fraction kept of its variance (0.99, say); the mean
 // canonical correlation between them is 1 for sets that are linear functions of each other.
-// 1 − it is a distance between networks, for MDS.
+// 1 − it is a distance between networks: see Distances.
 //
 // M. Raghu, J. Gilmer, J. Yosinski and J. Sohl-Dickstein, NeurIPS 2017, arXiv:1706.05806;
 // N. Maheswaranathan et al., NeurIPS 2019, arXiv:1907.08549, on networks and their fixed points.

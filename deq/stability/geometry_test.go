@@ -68,6 +68,58 @@ func TestSVCCA(t *testing.T) {
 	}
 }
 
+func TestGeometry(t *testing.T) {
+	g := stability.GeometryOf([]float64{3, 4}, []float64{1, 0}, []float64{0, 0})
+	for i, want := range [][]float64{{25, 3, 0}, {3, 1, 0}, {0, 0, 0}} {
+		for k, v := range want {
+			if g.Overlaps[i][k] != v {
+				t.Errorf("overlap %d, %d is %g, want %g", i, k, g.Overlaps[i][k], v)
+			}
+		}
+	}
+	if g.Cosines[0][1] != 0.6 || g.Cosines[1][0] != 0.6 || g.Cosines[0][0] != 1 || !math.IsNaN(g.Cosines[0][2]) {
+		t.Errorf("cosines %v", g.Cosines)
+	}
+}
+
+// Two kinds of networks, whose states follow different inputs, each in random directions of its own units and with noise: by
+// their distances MDS puts those of a kind together, whatever their units.
+func TestDistances(t *testing.T) {
+	const samples, networks = 120, 8
+	inputs := []*mat.Dense{normals(1, samples, 3), normals(2, samples, 3)}
+	var activities []*mat.Dense
+	for i := range uint64(networks) {
+		units := 10 + int(i)
+		x, noise := new(mat.Dense), normals(100+i, samples, units)
+		x.Mul(inputs[i%2], normals(10+i, 3, units))
+		noise.Scale(0.05, noise)
+		x.Add(x, noise)
+		activities = append(activities, x)
+	}
+	d, err := stability.Distances(activities, 0.9)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at, err := stability.MDS(d, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range networks {
+		for k := range i {
+			apart := math.Hypot(at.At(i, 0)-at.At(k, 0), at.At(i, 1)-at.At(k, 1))
+			if same := i%2 == k%2; same != (d.At(i, k) < 0.2) || same != (apart < 0.3) {
+				t.Errorf("networks %d and %d are %.3f apart, on the plane %.3f", k, i, d.At(i, k), apart)
+			}
+		}
+	}
+	if _, err := stability.Distances(nil, 0.9); err == nil {
+		t.Error("no networks: accepted")
+	}
+	if _, err := stability.Distances([]*mat.Dense{activities[0], normals(3, 7, 4)}, 0.9); err == nil {
+		t.Error("other samples: accepted")
+	}
+}
+
 func TestMDS(t *testing.T) {
 	flat := normals(1, 9, 2)
 	d := mat.NewSymDense(9, nil)

@@ -1,14 +1,15 @@
-"""Writes planted.npz, reference.npz, pitchfork.npz, line.npz, loop.npz and loop_reference.npz beside it, with
-numpy: python3 make.py
+"""Writes the .npz files beside it, but for rnn_reference.npz, with numpy: python3 make.py
 
 planted.npz holds z = tanh(W z + b) with the fixed points of reference.npz: W Z = artanh Z - b, of least norm.
 reference.npz holds those points and numpy's eigenvalues of the Jacobians there. pitchfork.npz is one unit
 that has two stable points, and one that forgets, with U and x; line.npz the map z <- 2z. loop.npz holds a
 random network with a loop of rank one, W = g chi + m n^T, and an input along I; loop_reference.npz the fixed points
 that a scan of the loop finds, in the order of k = n^T r, the overlaps n^T m and n^T I, and whether numpy finds
-all eigenvalues of the Jacobian left of 1.
+all eigenvalues of the Jacobian left of 1. parts.npz holds the same network as W = g chi, m and n. The
+other files are refused.
 """
 import pathlib
+import zipfile
 
 import numpy
 
@@ -56,5 +57,14 @@ w = chi + numpy.outer(m, readout)
 left = [numpy.linalg.eigvals((1 - p[:, None] ** 2) * w).real.max() < 1 for p in rates]
 assert all(numpy.allclose(numpy.tanh(w @ p + i), p) for p in rates)
 numpy.savez(here / "loop.npz", W=w, U=i[:, None], x=numpy.ones((1, 1)))
+numpy.savez(here / "parts.npz", W=chi, m=m, n=readout, U=i[:, None], x=numpy.ones((1, 1)))
 numpy.savez(here / "loop_reference.npz", points=rates, stable=numpy.array(left, dtype=float),
             overlaps=numpy.array([readout @ m, readout @ i]))
+
+# What is refused: half a loop, a loop of another size, two arrays for W, and a pickle of PyTorch.
+numpy.savez(here / "onlym.npz", W=numpy.eye(3) / 2, m=numpy.ones(3))
+numpy.savez(here / "badn.npz", W=numpy.eye(3) / 2, m=numpy.ones((3, 2)), n=numpy.ones((3, 2)))
+numpy.savez(here / "two.npz", W=numpy.eye(3), weight_hh_l0=numpy.eye(3))
+numpy.savez(here / "biases.npz", weight_hh_l0=numpy.eye(3), bias_ih_l0=numpy.ones(3), bias_hh_l0=numpy.ones(2))
+with zipfile.ZipFile(here / "network.pt", "w") as f:
+    f.writestr(zipfile.ZipInfo("network/data.pkl"), b"")
