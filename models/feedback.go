@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 
+	"attractor/internal/kernels"
 	"attractor/internal/options"
 
 	"gorgonia.org/gorgonia"
@@ -30,7 +31,9 @@ import (
 //
 //	m_k = σ_m(ρξ_k + rη_m,k),   I_k = σ_I(ρξ_k + rη_I,k)/√inputs
 //
-// so that the k-th loop and the k-th input have the correlation ρ². n starts at random.
+// so that the k-th loop and the k-th input have the correlation ρ². n starts at random, or along a direction:
+//
+//	n_k = (pξ_k + p_mη_m,k + p_Iη_I,k)/units
 //
 // Mastrogiuseppe & Ostojic 2019, arXiv:1809.02386, with one loop and one input.
 type Feedback struct {
@@ -43,6 +46,9 @@ type Feedback struct {
 	Rho         float64 `doc:"ρ in [0, 1]: a feedback vector and the input vector of the same number have the correlation ρ²"`
 	Orthogonal  bool    `doc:"make all ξ, η_m and η_I orthogonal to each other and of length √units"`
 	ReadoutGain float64 `default:"0.1" doc:"gain of the initial readout n, g·randn/√units"`
+	ReadoutXi   float64 `key:"readout_xi" doc:"p of the initial readout n = (pξ + p_mη_m + p_Iη_I)/units, which is there where one of p, p_m and p_I is not 0"`
+	ReadoutM    float64 `key:"readout_m" doc:"p_m of it"`
+	ReadoutI    float64 `key:"readout_i" doc:"p_I of it"`
 	Extra       int     `doc:"feedback loops besides those of the outputs"`
 	Leak        float64 `default:"1" doc:"leak α = dt/τ in (0, 1]; 1 is no leak"`
 }
@@ -55,7 +61,8 @@ func feedbackEntry() Entry {
 z = φ(x)nᵀ is the output and is fed back by M. State x [batch, units], or its rates; n is read
 out and belongs to the loop: with trained readout it learns through the loop.
 W starts as gain·randn/√units; M has σ_m and U has σ_I/√inputs as standard deviations, and
-ρ² is the correlation of a loop with the input of the same number. Its mean-field theory is
+ρ² is the correlation of a loop with the input of the same number. n starts at random, or with
+readout_xi, readout_m and readout_i along ξ, η_m and η_I. Its mean-field theory is
 what the command meanfield computes. Outputs that grow, such as those of classes, drive the
 loops: with them let sigma_m be small, 0.1 or so.
 Parameters: W [units, units], M [units, loops], U [units, inputs], n [loops, units].`,
@@ -97,6 +104,8 @@ func (m Feedback) Validate() error {
 		return fmt.Errorf("gain: expected positive numbers, found %g, sigma_m %g, sigma_i %g and readout_gain %g", m.Gain, m.SigmaM, m.SigmaI, m.ReadoutGain)
 	case !(m.Rho >= 0 && m.Rho <= 1):
 		return fmt.Errorf("rho: expected a number in [0, 1], found %g", m.Rho)
+	case !kernels.AllFinite([]float64{m.ReadoutXi, m.ReadoutM, m.ReadoutI}):
+		return fmt.Errorf("readout: expected a finite direction, found %g, %g and %g", m.ReadoutXi, m.ReadoutM, m.ReadoutI)
 	case m.Extra < 0:
 		return fmt.Errorf("extra: expected at least 0, found %d", m.Extra)
 	case !(m.Leak > 0 && m.Leak <= 1):
@@ -112,14 +121,16 @@ func (m Feedback) Units() int { return options.WithDefaults(m).N }
 func (m Feedback) Params(inputs, outputs int) []Param {
 	m = options.WithDefaults(m)
 	loops := outputs + m.Extra
-	vectors := feedbackVectors{model: m, loops: loops, inputs: inputs}
-	forU := vectors
-	forU.ofInput = true
+	of := func(vector byte) Init { return feedbackVectors{model: m, loops: loops, inputs: inputs, vector: vector} }
+	readout := Init(Normal{Gain: m.ReadoutGain})
+	if m.ReadoutXi != 0 || m.ReadoutM != 0 || m.ReadoutI != 0 {
+		readout = of('n')
+	}
 	return []Param{
 		{Name: "W", Shape: []int{m.N, m.N}, Role: Recurrent, Init: Normal{Gain: m.Gain}},
-		{Name: "M", Shape: []int{m.N, loops}, Role: Recurrent, Init: vectors},
-		{Name: "U", Shape: []int{m.N, inputs}, Role: Input, Init: forU},
-		{Name: "n", Shape: []int{loops, m.N}, Role: Readout, Init: Normal{Gain: m.ReadoutGain}},
+		{Name: "M", Shape: []int{m.N, loops}, Role: Recurrent, Init: of('m')},
+		{Name: "U", Shape: []int{m.N, inputs}, Role: Input, Init: of('I')},
+		{Name: "n", Shape: []int{loops, m.N}, Role: Readout, Init: readout},
 	}
 }
 
@@ -196,11 +207,11 @@ func addScaled(a []float64, c float64, b []float64) {
 	}
 }
 
-// feedbackVectors draws M, or U, both from one stream.
+// feedbackVectors draws M, U or n, all from one stream.
 type feedbackVectors struct {
 	model         Feedback
 	loops, inputs int
-	ofInput       bool
+	vector        byte // 'm', 'I' or 'n'
 }
 
 // Stream implements Shared.
@@ -209,14 +220,24 @@ func (feedbackVectors) Stream() string { return "feedback" }
 // Draw implements Init.
 func (f feedbackVectors) Draw(r *rand.Rand, shape []int, dst []float64) {
 	m := f.model
-	xi, eta, etaI := m.Vectors(r, max(f.loops, f.inputs))
-	sd := m.SigmaM
-	if f.ofInput {
-		eta, sd = etaI, m.SigmaI/math.Sqrt(float64(f.inputs))
+	xi, etaM, etaI := m.Vectors(r, max(f.loops, f.inputs))
+	across := math.Sqrt(1 - m.Rho*m.Rho)
+	of := func(k, i int) float64 { return m.SigmaM * (m.Rho*xi[k][i] + across*etaM[k][i]) }
+	switch f.vector {
+	case 'I':
+		sd := m.SigmaI / math.Sqrt(float64(f.inputs))
+		of = func(k, i int) float64 { return sd * (m.Rho*xi[k][i] + across*etaI[k][i]) }
+	case 'n':
+		for k := range shape[0] {
+			for i := range shape[1] {
+				dst[k*shape[1]+i] = (m.ReadoutXi*xi[k][i] + m.ReadoutM*etaM[k][i] + m.ReadoutI*etaI[k][i]) / float64(m.N)
+			}
+		}
+		return
 	}
 	for i := range shape[0] {
 		for k := range shape[1] {
-			dst[i*shape[1]+k] = sd * (m.Rho*xi[k][i] + math.Sqrt(1-m.Rho*m.Rho)*eta[k][i])
+			dst[i*shape[1]+k] = of(k, i)
 		}
 	}
 }

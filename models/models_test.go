@@ -61,12 +61,12 @@ func TestGRUOptions(t *testing.T) {
 
 func TestFeedbackOptions(t *testing.T) {
 	for _, m := range []models.Feedback{
-		{}, {State: "rate"}, {Leak: 0.1, Rho: 0.5, Orthogonal: true}, {State: "rate", Leak: 0.3, Extra: 2}, {Activation: "softplus", Extra: 1, Rho: 1},
+		{}, {State: "rate"}, {Leak: 0.1, Rho: 0.5, Orthogonal: true}, {State: "rate", Leak: 0.3, Extra: 2}, {Activation: "softplus", Extra: 1, Rho: 1}, {Rho: 0.5, ReadoutXi: 2, ReadoutI: -1},
 	} {
 		m.N = 25
 		modeltest.Test(t, m)
 	}
-	for _, bad := range []models.Feedback{{N: -1}, {State: "rates"}, {Activation: "tan"}, {Gain: -1}, {SigmaM: math.NaN()}, {SigmaI: -1}, {ReadoutGain: -1}, {Rho: 1.1}, {Rho: math.NaN()}, {Extra: -1}, {Leak: 2}} {
+	for _, bad := range []models.Feedback{{N: -1}, {State: "rates"}, {Activation: "tan"}, {Gain: -1}, {SigmaM: math.NaN()}, {SigmaI: -1}, {ReadoutGain: -1}, {Rho: 1.1}, {Rho: math.NaN()}, {Extra: -1}, {Leak: 2}, {ReadoutM: math.Inf(1)}} {
 		if bad.Validate() == nil {
 			t.Errorf("%+v is accepted", bad)
 		}
@@ -109,6 +109,28 @@ func TestFeedbackVectors(t *testing.T) {
 		}
 		if got := overlap(u, 0, inputs, u, 0, inputs); math.Abs(got-0.4*0.4/inputs) > c.tolerance {
 			t.Errorf("an input has the variance %g", got)
+		}
+	}
+}
+
+// A direction of the readout has the overlaps of the theory with the loop and the input of the same number.
+func TestFeedbackDirection(t *testing.T) {
+	const p, pm, pi = 0.7, -1.2, 2.0
+	m := models.Feedback{N: 60, SigmaM: 1.5, SigmaI: 0.4, Rho: 0.6, Orthogonal: true, ReadoutXi: p, ReadoutM: pm, ReadoutI: pi}
+	params := deq.NewParams[float64](m, 1, 2, 1)
+	n := params.Data("n")
+	for k := range 2 {
+		var u, v float64
+		for i := range m.N {
+			u += n[k*m.N+i] * params.Data("M")[2*i+k]
+			v += n[k*m.N+i] * params.Data("U")[i]
+		}
+		wantU, wantV := (p*0.6+pm*0.8)*1.5, (p*0.6+pi*0.8)*0.4
+		if k > 0 {
+			wantV = 0
+		}
+		if math.Abs(u-wantU) > 1e-12 || math.Abs(v-wantV) > 1e-12 {
+			t.Errorf("loop %d: n·m %g and n·I %g, want %g and %g", k, u, v, wantU, wantV)
 		}
 	}
 }
