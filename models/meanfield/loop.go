@@ -122,8 +122,8 @@ func quadratic(sum, product float64) [2]complex128 {
 }
 
 // fixedPoints returns the z with F(z) = z between the states of a scan, ascending. at
-// is F and F′ at such a state, transfer anywhere. Two roots between neighbours are found by
-// the extremum of F(z) − z that is between them.
+// is F and F′ at such a state, transfer anywhere. Two roots between neighbours, or one beside a root that
+// is one of them, are found by the extremum of F(z) − z that is between them.
 func fixedPoints(scan []State, at func(State) (f, slope float64), transfer func(z float64) (f, slope float64)) []float64 {
 	gap := func(z float64) float64 { f, _ := transfer(z); return f - z }
 	bend := func(z float64) float64 { _, slope := transfer(z); return slope - 1 }
@@ -138,7 +138,9 @@ func fixedPoints(scan []State, at func(State) (f, slope float64), transfer func(
 		f, slope := at(s)
 		next, hn, dn := s.Z, f-s.Z, slope-1
 		if i > 0 {
-			if h*hn > 0 && h*d < 0 && h*dn > 0 { // |h| falls and rises again
+			falls := h*hn > 0 && h*d < 0 && h*dn > 0                          // |h|, and rises again
+			beside := d*dn < 0 && (h == 0 && d*hn < 0 || hn == 0 && h*dn > 0) // a root at one end is one more
+			if falls || beside {
 				fold := crossing(bend, z, d, next, dn)
 				hf := gap(fold)
 				between(z, h, fold, hf)

@@ -384,6 +384,61 @@ func TestWrongStatistics(t *testing.T) {
 	}
 }
 
+// Bifurcations are followed over any parameter: without input and with n along m the states ±z part from 0
+// where u⟨φ′⟩ = 1 there, over the overlap, the gain or the spread of I, and ever farther targets with n along
+// ξ gain two at a saddle-node over ρ.
+func TestBifurcationsOverParameters(t *testing.T) {
+	loop := func(n Network, r Readout) func(float64) ([]float64, error) {
+		return func(float64) ([]float64, error) {
+			o, err := n.Open()
+			if err != nil {
+				return nil, err
+			}
+			return o.Close(r).FixedPoints(), nil
+		}
+	}
+	for name, c := range map[string]struct {
+		states  func(p float64) ([]float64, error)
+		lo, hi  float64
+		more    bool                               // states as the parameter grows
+		network func(p float64) (Network, Readout) // with u⟨φ′⟩ = 1 at the bifurcation
+	}{
+		"overlap": {lo: 0.7, hi: 1.4, more: true, network: func(p float64) (Network, Readout) { return Network{Gain: 0.4, VarM: 1}, Readout{U: p} }},
+		"gain":    {lo: 0.2, hi: 1.8, network: func(p float64) (Network, Readout) { return Network{Gain: p, VarM: 1, VarI: 0.3}, Readout{U: 1.5} }},
+		"spread":  {lo: 0.05, hi: 2, network: func(p float64) (Network, Readout) { return Network{Gain: 0.4, VarM: 1, VarI: p * p}, Readout{U: 1.5} }},
+	} {
+		found, err := Bifurcations(func(p float64) ([]float64, error) {
+			n, r := c.network(p)
+			return loop(n, r)(p)
+		}, c.lo, c.hi, 4)
+		if err != nil || len(found) != 1 || (found[0].After == 3) != c.more || found[0].Before+found[0].After != 4 {
+			t.Errorf("%s: bifurcations %+v, %v", name, found, err)
+			continue
+		}
+		n, r := c.network(found[0].At)
+		near(t, name+": u⟨φ′⟩ at the bifurcation", r.U*n.Static(0).d, 1, 1e-3)
+	}
+	over, err := Bifurcations(func(rho float64) ([]float64, error) {
+		v := fig1e
+		v.Rho = rho
+		o, err := v.Network(gain).Open()
+		if err != nil {
+			return nil, err
+		}
+		l, err := o.CloseAt(v.Readout(Direction{Xi: 1}), 2)
+		return l.FixedPoints(), err
+	}, 0.05, 0.95, 6)
+	if err != nil || len(over) != 1 || !over[0].SaddleNode() {
+		t.Fatalf("ρ: bifurcations %+v, %v", over, err)
+	}
+	v := fig1e
+	v.Rho = over[0].At
+	l := closeAt(t, open(t, v.Network(gain)), v.Readout(Direction{Xi: 1}), 2)
+	if _, slope := l.Transfer(over[0].Z); math.Abs(slope-1) > 1e-3 {
+		t.Errorf("F′ is %g at the saddle-node over ρ", slope)
+	}
+}
+
 func TestValidate(t *testing.T) {
 	for _, n := range []Network{{Gain: -1}, {Gain: math.NaN()}, {VarM: -1}, {VarI: math.Inf(1)}, {VarM: 1, VarI: 1, CovMI: 1.1}, {MeanM: math.NaN()}} {
 		if _, err := n.Open(); err == nil {
