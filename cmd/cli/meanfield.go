@@ -2,12 +2,16 @@ package cli
 
 import (
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
+	"attractor/internal/catalog"
 	"attractor/internal/figure"
 	"attractor/models/meanfield"
 	"attractor/train"
@@ -17,7 +21,10 @@ import (
 type meanfieldFlags struct {
 	vectors   meanfield.Vectors
 	direction []float64
+	readout   string
 	out       string
+
+	MeanM, MeanI, MeanN float64
 
 	Gain   float64
 	Target float64
@@ -29,11 +36,15 @@ type meanfieldResult struct {
 	SigmaM    float64      `json:"sigma_m"`
 	SigmaI    float64      `json:"sigma_i"`
 	Rho       float64      `json:"rho"`
-	Direction [3]float64   `json:"direction"` // p, p_m, p_I as given
+	MeanM     float64      `json:"mean_m"`
+	MeanI     float64      `json:"mean_i"`
+	MeanN     float64      `json:"mean_n"`    // as given, of N·n
+	Readout   string       `json:"readout"`   // direction, linearised or least-squares
+	Direction []float64    `json:"direction"` // p, p_m, p_I as given; null for another readout
 	Target    float64      `json:"target"`
-	Scale     train.Number `json:"scale"` // what n is multiplied by for z = target
-	U         train.Number `json:"u"`     // nᵀm
-	V         train.Number `json:"v"`     // nᵀI
+	Scale     train.Number `json:"scale"` // what n is multiplied by for z = target; null by least squares
+	U         train.Number `json:"u"`     // nᵀm, less what the means have of it
+	V         train.Number `json:"v"`     // nᵀI, likewise
 	Flex      train.Number `json:"flex"`  // the target without such an n
 	Critical  train.Number `json:"critical_gain"`
 	Chaotic   bool         `json:"chaotic"` // the state at the target fluctuates
@@ -67,12 +78,17 @@ n ∝ pξ + p_m η_m + p_I η_I, where ξ, η_m and η_I have entries from N(0, 
 z = target is one of them. All states with |z| up to a million are found by a scan; a state
 is stable where the bulk of its spectrum, a disc, and the two outliers are below 1 in real
 part. Where the bulk is not, the state fluctuates (is chaotic): Δ is then the variance of x,
-and Δ_∞ its covariance over a long time.
+and Δ_∞ its covariance over a long time. --mean-m, --mean-i and --mean-n are added to the entries of
+m, I and N·n.
+
+With --readout least-squares n is that which least squares fits to a large network in the open loop, z
+held at the target; it depends on χ, and its outliers are known at the target alone. linearised is
+n ∝ mA + I, its approximation that is independent of χ.
 
 With --out it also draws z and the spectrum over the target.`,
 		Example: fmt.Sprintf(`  %[1]s meanfield --target -1
   %[1]s meanfield --g 2.5 --rho 0 --direction 0,1,0 --target 1 --json
-  %[1]s meanfield --target 2 --out figures`, p.name),
+  %[1]s meanfield --target 2 --readout least-squares --out figures`, p.name),
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			r, err := f.solve()
@@ -89,10 +105,43 @@ With --out it also draws z and the spectrum over the target.`,
 	flags.Float64Var(&f.vectors.Rho, "rho", 0.5, "ρ in [0, 1]: m and I have the correlation ρ²")
 	flags.Float64SliceVar(&f.direction, "direction", []float64{1, 1, 0.3}, "direction `p,pm,pi` of the readout n along ξ, η_m and η_I")
 	flags.Lookup("direction").DefValue = "1,1,0.3"
+	flags.Float64Var(&f.MeanM, "mean-m", 0, "mean of the entries of m")
+	flags.Float64Var(&f.MeanI, "mean-i", 0, "mean of the entries of I")
+	flags.Float64Var(&f.MeanN, "mean-n", 0, "mean of the entries of N·n, scaled with it")
+	flags.StringVar(&f.readout, "readout", "direction", "how n is made: `KIND` is "+strings.Join(meanfieldReadouts, ", "))
 	flags.Float64Var(&f.Target, "target", 1, "target `A`: n is scaled so that z = A is a solution")
 	flags.StringVar(&f.out, "out", "", "`DIR` for the figure of the states over the target")
 	p.jsonFlag(cmd)
+	must(cmd.RegisterFlagCompletionFunc("readout", cobra.FixedCompletions(meanfieldReadouts, cobra.ShellCompDirectiveNoFileComp)))
 	return cmd
+}
+
+var meanfieldReadouts = []string{"direction", "linearised", "least-squares"}
+
+// trained returns the solutions of a target's readout, with its statistics; err where there is none.
+func (f meanfieldFlags) trained(open *meanfield.Open, target float64) (n meanfield.Readout, solutions []meanfield.Solution, err error) {
+	if f.readout == "least-squares" {
+		l, err := open.LeastSquares(target)
+		if err != nil {
+			return n, nil, err
+		}
+		return l.Readout(), l.Solutions(), nil
+	}
+	l, err := open.CloseAt(f.shape(open.Network, target), target)
+	if err != nil {
+		return n, nil, err
+	}
+	return l.Readout, l.Solutions(), nil
+}
+
+// shape is n up to a factor.
+func (f meanfieldFlags) shape(n meanfield.Network, target float64) meanfield.Readout {
+	if f.readout == "direction" {
+		r := f.vectors.Readout(meanfield.Direction{Xi: f.direction[0], EtaM: f.direction[1], EtaI: f.direction[2]})
+		r.Mean = f.MeanN
+		return r
+	}
+	return meanfield.Readout{U: n.VarM*target + n.CovMI, V: n.CovMI*target + n.VarI, Mean: n.MeanM*target + n.MeanI}
 }
 
 // solve computes the result, and draws the figure where one is wanted.
@@ -100,35 +149,49 @@ func (f meanfieldFlags) solve() (*meanfieldResult, error) {
 	if len(f.direction) != 3 {
 		return nil, usagef("--direction: expected three numbers p,pm,pi, found %d", len(f.direction))
 	}
-	for _, v := range append([]float64{f.Target}, f.direction...) {
+	if !slices.Contains(meanfieldReadouts, f.readout) {
+		return nil, usagef("--readout: %w", catalog.Unknown("readout", f.readout, meanfieldReadouts))
+	}
+	for _, v := range append([]float64{f.Target, f.MeanN}, f.direction...) {
 		if v-v != 0 {
-			return nil, usagef("--direction and --target: expected finite numbers, found %g", v)
+			return nil, usagef("--direction, --mean-n and --target: expected finite numbers, found %g", v)
 		}
+	}
+	if f.readout != "direction" && f.MeanN != 0 {
+		return nil, usagef("--mean-n is for a readout of a direction: the one of %s has its own", f.readout)
 	}
 	if err := f.vectors.Validate(); err != nil {
 		return nil, usage(err)
 	}
-	open, err := f.vectors.Network(f.Gain).Open()
+	network := f.vectors.Network(f.Gain)
+	network.MeanM, network.MeanI = f.MeanM, f.MeanI
+	open, err := network.Open()
 	if err != nil {
 		return nil, usage(err)
 	}
-	d := [3]float64(f.direction)
-	shape := f.vectors.Readout(meanfield.Direction{Xi: d[0], EtaM: d[1], EtaI: d[2]})
-	loop, err := open.CloseAt(shape, f.Target)
+	n, solutions, err := f.trained(open, f.Target)
 	if err != nil {
 		return nil, usage(err)
 	}
-	scale := loop.U / shape.U
-	if shape.U == 0 {
-		scale = loop.V / shape.V
+	var direction []float64
+	scale, flex := math.NaN(), math.NaN()
+	if shape := f.shape(network, f.Target); f.readout != "least-squares" {
+		scale = f.Target / shape.Of(open.Clamp(f.Target))
+		if f.readout == "direction" {
+			direction = f.direction
+			if f.MeanM == 0 && f.MeanI == 0 && f.MeanN == 0 {
+				flex = shape.Flex()
+			}
+		}
 	}
 	r := &meanfieldResult{
-		Gain: f.Gain, SigmaM: f.vectors.SigmaM, SigmaI: f.vectors.SigmaI, Rho: f.vectors.Rho, Direction: d, Target: f.Target,
-		Scale: train.Number(scale), U: train.Number(loop.U), V: train.Number(loop.V), Flex: train.Number(shape.Flex()),
-		Critical: train.Number(open.CriticalGain(f.Target)), Chaotic: loop.At(f.Target).Chaotic,
+		Gain: f.Gain, SigmaM: f.vectors.SigmaM, SigmaI: f.vectors.SigmaI, Rho: f.vectors.Rho, Direction: direction, Target: f.Target,
+		MeanM: f.MeanM, MeanI: f.MeanI, MeanN: f.MeanN, Readout: f.readout,
+		Scale: train.Number(scale), U: train.Number(n.U), V: train.Number(n.V), Flex: train.Number(flex),
+		Critical: train.Number(open.CriticalGain(f.Target)), Chaotic: open.Clamp(f.Target).Chaotic,
 		Solutions: []meanfieldSolution{}, Figures: []string{},
 	}
-	for _, s := range loop.Solutions() {
+	for _, s := range solutions {
 		out := meanfieldSolution{
 			Z: train.Number(s.Z), Delta: train.Number(s.Delta), Radius: train.Number(s.Radius), Stable: s.Stable,
 			Slope: train.Number(s.Slope), Chaotic: s.Chaotic, DeltaInf: train.Number(s.DeltaInf),
@@ -142,7 +205,17 @@ func (f meanfieldFlags) solve() (*meanfieldResult, error) {
 		return r, nil
 	}
 	width := max(2, 1.5*max(f.Target, -f.Target))
-	diagram, err := open.Diagram(shape.Always, -width, width, 800)
+	steps := 800
+	if f.readout == "least-squares" {
+		steps = 160
+	}
+	diagram, err := meanfield.Over(-width, width, steps, func(target float64) ([]meanfield.Solution, error) {
+		_, solutions, err := f.trained(open, target)
+		if err != nil { // of a target without such a readout
+			return nil, nil
+		}
+		return solutions, nil
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -165,8 +238,19 @@ func (p *program) printMeanfield(r *meanfieldResult) error {
 	if p.json {
 		return p.printJSON(r)
 	}
-	fmt.Fprintf(p.stdout, "g = %g, σ_m = %g, σ_I = %g, ρ = %g, n ∝ %gξ + %gη_m + %gη_I for z = %g\n\n",
-		r.Gain, r.SigmaM, r.SigmaI, r.Rho, r.Direction[0], r.Direction[1], r.Direction[2], r.Target)
+	fmt.Fprintf(p.stdout, "g = %g, σ_m = %g, σ_I = %g, ρ = %g, ", r.Gain, r.SigmaM, r.SigmaI, r.Rho)
+	means := r.MeanM != 0 || r.MeanI != 0 || r.MeanN != 0
+	if means {
+		fmt.Fprintf(p.stdout, "means %g of m, %g of I and %g of N·n, ", r.MeanM, r.MeanI, r.MeanN)
+	}
+	switch r.Readout {
+	case "direction":
+		fmt.Fprintf(p.stdout, "n ∝ %gξ + %gη_m + %gη_I for z = %g\n\n", r.Direction[0], r.Direction[1], r.Direction[2], r.Target)
+	case "linearised":
+		fmt.Fprintf(p.stdout, "n ∝ mA + I for z = A = %g\n\n", r.Target)
+	default:
+		fmt.Fprintf(p.stdout, "n by least squares for z = %g\n\n", r.Target)
+	}
 	w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(w, "z\tΔ\tΔ_∞\toutliers λ\t\tradius\tF′(z)\tstate\t")
 	for _, s := range r.Solutions {
@@ -182,7 +266,14 @@ func (p *program) printMeanfield(r *meanfieldResult) error {
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	fmt.Fprintf(p.stdout, "\nnᵀm = u = %s, nᵀI = v = %s, n is %s times as long as given", short(r.U), short(r.V), short(r.Scale))
+	if means {
+		fmt.Fprintf(p.stdout, "\nwithout the means nᵀm = u = %s and nᵀI = v = %s", short(r.U), short(r.V))
+	} else {
+		fmt.Fprintf(p.stdout, "\nnᵀm = u = %s, nᵀI = v = %s", short(r.U), short(r.V))
+	}
+	if r.Readout == "direction" {
+		fmt.Fprintf(p.stdout, ", n is %s times as long as given", short(r.Scale))
+	}
 	if f := float64(r.Flex); f-f == 0 {
 		fmt.Fprintf(p.stdout, "; there is none for z = %s, the flex", short(r.Flex))
 	}
@@ -195,6 +286,9 @@ func (p *program) printMeanfield(r *meanfieldResult) error {
 }
 
 func complexText(l [2]train.Number) string {
+	if math.IsNaN(float64(l[0])) { // not known
+		return "-"
+	}
 	if l[1] == 0 {
 		return fmt.Sprintf("%.4f", l[0])
 	}

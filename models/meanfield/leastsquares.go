@@ -114,3 +114,16 @@ func (l *LeastSquares) Outlier() float64 {
 	g2 := l.open.Gain * l.open.Gain
 	return l.at.curve() * (g2 + l.Target*half/l.at.square())
 }
+
+// Readout returns the overlaps of n with m and I,
+//
+//	u = A⟨φ′⟩(σ_m²A + σ_mI)/C₀,   v = A⟨φ′⟩(σ_mI A + σ_I²)/C₀
+//
+// A readout of the same overlaps that is independent of χ has other solutions.
+func (l *LeastSquares) Readout() Readout {
+	n, c := l.open.Network, l.Target*l.at.d/l.at.square()
+	return Readout{U: c * (n.VarM*l.Target + n.CovMI), V: c * (n.CovMI*l.Target + n.VarI)}
+}
+
+// Norm returns |n|√N = |A|/√C₀.
+func (l *LeastSquares) Norm() float64 { return math.Abs(l.Target) / math.Sqrt(l.at.square()) }

@@ -212,6 +212,19 @@ func TestLeastSquares(t *testing.T) {
 	if err != nil || len(critical) == 0 {
 		t.Errorf("F′(A) = 1 at %v, %v", critical, err)
 	}
+	// To first order in φ, and without χ, the overlaps are those of the linearised readout.
+	o = open(t, Vectors{SigmaM: 0.024, SigmaI: 0.01, Rho: 0.5}.Network(0))
+	l, err = o.LeastSquares(1.5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	linear, err := o.Linearised(1.5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	near(t, "u over that of mA + I", l.Readout().U/linear.U, 1, 1e-4)
+	near(t, "v over that of mA + I", l.Readout().V/linear.V, 1, 1e-4)
+	near(t, "|n|√N", l.Norm(), 1.5/math.Sqrt(o.Clamp(1.5).square()), 1e-9)
 	if _, err := open(t, fig1e.Network(1.7)).LeastSquares(0.1); err == nil {
 		t.Error("a target whose state fluctuates is accepted")
 	}
