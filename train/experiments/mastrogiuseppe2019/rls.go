@@ -6,8 +6,8 @@ import (
 	"math"
 	"slices"
 
+	"attractor/deq/stability"
 	"attractor/internal/figure"
-	"attractor/internal/kernels"
 	"attractor/train/experiments"
 
 	"gonum.org/v1/gonum/stat"
@@ -20,7 +20,7 @@ From n = 0 and a random state, dt = 0.1, an update each step for a time of 50, a
 1,000 units with α = 1 for gains from 0.3 to 1.6 and A = 1 and 2. Beside the readout of least squares in the open
 loop, whose direction is another. What is learned depends on α over the number of units. The derived numbers
 do not say how many these are; 400 give both ends of n·m.
-Checked: that at g = 0.3 and A = 2 n·m is smaller and |n| larger than with least squares, the cosine between the
+Checked: that n·m and |n|√N of least squares are those of the theory within 0.05; that at g = 0.3 and A = 2 n·m is smaller and |n| larger than with least squares, the cosine between the
 two, and n·m at both ends of α; that n·m grows with α; that all networks, once trained, stay within
 0.01 of the target; and that no network goes to the second attractor from random states, though
 from x = mz₀ + I all those do of which a scan of z shows that they have one.`
@@ -33,12 +33,8 @@ type geometry struct {
 }
 
 func (n *network[T]) geometry(w, leastSquares []float64) geometry {
-	norm := func(v []float64) float64 { return math.Sqrt(kernels.SumSquares(v)) }
-	return geometry{
-		overlap: kernels.Dot(w, widened(n.M)),
-		norm:    norm(w) * math.Sqrt(float64(n.Units)),
-		cosine:  kernels.Dot(w, leastSquares) / (norm(w) * norm(leastSquares)),
-	}
+	g := stability.GeometryOf(w, widened(n.M), leastSquares)
+	return geometry{overlap: g.Overlaps[0][1], norm: math.Sqrt(g.Overlaps[0][0] * float64(n.Units)), cosine: g.Cosines[0][2]}
 }
 
 // geometries are the properties that are tabulated.
@@ -201,6 +197,9 @@ func rls(ctx context.Context, o experiments.Options) (*experiments.Result, error
 	checkAlphas(r, alphas, o.Quick)
 	bistable := gains[slices.IndexFunc(gains, func(c *comparison) bool { return c.starts })]
 	checkGains(r, gains, bistable)
+	if err := checkGeometry(r, gains, o.Quick); err != nil {
+		return nil, err
+	}
 	checkBasins(r, bistable, o.Quick)
 	return r, r.Save(o, "rls", rlsFigure(alphas, bistable))
 }
@@ -265,6 +264,34 @@ func checkGains(r *experiments.Result, all []*comparison, c *comparison) {
 		}
 		r.Bound("largest-|z-A|/"+name, worst, experiments.Below, 0.01, derived)
 	}
+}
+
+// checkGeometry compares the readouts of least squares with the theory of them.
+func checkGeometry(r *experiments.Result, all []*comparison, quick bool) error {
+	worst := make([]float64, 2)
+	for _, c := range all {
+		open, err := vectors.Network(c.gain).Open()
+		if err != nil {
+			return err
+		}
+		l, err := open.LeastSquares(c.target)
+		if err != nil {
+			return err
+		}
+		for i, want := range []float64{l.Readout().U, l.Norm()} {
+			m, _ := c.mean(byLeastSquares, geometries[i].of)
+			worst[i] = max(worst[i], math.Abs(m-want))
+		}
+	}
+	for i, w := range worst {
+		id := fmt.Sprintf("least squares/largest-|%s-theory|", geometries[i].name)
+		if quick {
+			r.Value(id, w)
+		} else {
+			r.Bound(id, w, experiments.Below, 0.05, theory)
+		}
+	}
+	return nil
 }
 
 // checkBasins counts the networks that are found to have a second attractor.
