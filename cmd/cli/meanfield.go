@@ -219,7 +219,8 @@ func (f meanfieldFlags) solve() (*meanfieldResult, error) {
 	if err != nil {
 		return nil, err
 	}
-	picture := diagram.Figure(4 * width)
+	picture := diagram.Figure(max(8, 2*width))
+	picture.Title = r.network()
 	for i := range picture.Panels {
 		picture.Panels[i].Guides = append(picture.Panels[i].Guides, figure.Guide{At: f.Target, Upright: true})
 	}
@@ -234,23 +235,26 @@ func (f meanfieldFlags) solve() (*meanfieldResult, error) {
 	return r, nil
 }
 
+// network describes it.
+func (r *meanfieldResult) network() string {
+	text := fmt.Sprintf("g = %g, σ_m = %g, σ_I = %g, ρ = %g, ", r.Gain, r.SigmaM, r.SigmaI, r.Rho)
+	if r.MeanM != 0 || r.MeanI != 0 || r.MeanN != 0 {
+		text += fmt.Sprintf("means %g of m, %g of I and %g of N·n, ", r.MeanM, r.MeanI, r.MeanN)
+	}
+	switch r.Readout {
+	case "direction":
+		return text + fmt.Sprintf("n ∝ %gξ + %gη_m + %gη_I", r.Direction[0], r.Direction[1], r.Direction[2])
+	case "linearised":
+		return text + "n ∝ mA + I"
+	}
+	return text + "n by least squares"
+}
+
 func (p *program) printMeanfield(r *meanfieldResult) error {
 	if p.json {
 		return p.printJSON(r)
 	}
-	fmt.Fprintf(p.stdout, "g = %g, σ_m = %g, σ_I = %g, ρ = %g, ", r.Gain, r.SigmaM, r.SigmaI, r.Rho)
-	means := r.MeanM != 0 || r.MeanI != 0 || r.MeanN != 0
-	if means {
-		fmt.Fprintf(p.stdout, "means %g of m, %g of I and %g of N·n, ", r.MeanM, r.MeanI, r.MeanN)
-	}
-	switch r.Readout {
-	case "direction":
-		fmt.Fprintf(p.stdout, "n ∝ %gξ + %gη_m + %gη_I for z = %g\n\n", r.Direction[0], r.Direction[1], r.Direction[2], r.Target)
-	case "linearised":
-		fmt.Fprintf(p.stdout, "n ∝ mA + I for z = A = %g\n\n", r.Target)
-	default:
-		fmt.Fprintf(p.stdout, "n by least squares for z = %g\n\n", r.Target)
-	}
+	fmt.Fprintf(p.stdout, "%s for z = %g\n\n", r.network(), r.Target)
 	w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(w, "z\tΔ\tΔ_∞\toutliers λ\t\tradius\tF′(z)\tstate\t")
 	for _, s := range r.Solutions {
@@ -266,7 +270,7 @@ func (p *program) printMeanfield(r *meanfieldResult) error {
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	if means {
+	if r.MeanM != 0 || r.MeanI != 0 || r.MeanN != 0 {
 		fmt.Fprintf(p.stdout, "\nwithout the means nᵀm = u = %s and nᵀI = v = %s", short(r.U), short(r.V))
 	} else {
 		fmt.Fprintf(p.stdout, "\nnᵀm = u = %s, nᵀI = v = %s", short(r.U), short(r.V))
