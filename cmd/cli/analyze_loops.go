@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math"
 	"strings"
 	"text/tabwriter"
 
@@ -152,7 +153,11 @@ func (l *analyzedLoops) print(to io.Writer) error {
 			if k < i {
 				v = l.Cosines[i][k]
 			}
-			fmt.Fprintf(w, "%s\t", short(v))
+			text := short(v)
+			if math.IsNaN(float64(v)) { // with a vector of zeros
+				text = "-"
+			}
+			fmt.Fprintf(w, "%s\t", text)
 		}
 		fmt.Fprintln(w)
 	}
@@ -168,7 +173,11 @@ func (l *analyzedLoops) print(to io.Writer) error {
 		if first.To == stability.Nowhere {
 			where = "at no stable point"
 		}
-		fmt.Fprintf(to, "from x = z₀%s + I with z₀ from %g to %g it settles %s\n", vector, float64(first.Z0), float64(l.Along[next-1].Z0), where)
+		with := fmt.Sprintf("z₀ = %g", float64(first.Z0))
+		if next > from+1 {
+			with = fmt.Sprintf("z₀ from %g to %g", float64(first.Z0), float64(l.Along[next-1].Z0))
+		}
+		fmt.Fprintf(to, "from x = z₀%s + I with %s it settles %s\n", vector, with, where)
 	}
 	return nil
 }
