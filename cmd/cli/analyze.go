@@ -151,7 +151,8 @@ their bulk.`,
 	flags.IntVar(&f.starts, "starts", 32, "random trajectories whose states the search for fixed points begins at")
 	flags.IntVar(&f.basins, "basins", 200, "random states that are let run to where they settle")
 	flags.IntVar(&f.sample, "sample", 0, "which row of x is the input, from 0")
-	flags.Float64SliceVar(&f.input, "input", nil, "constant input, `LIST` of a number for each")
+	flags.Float64SliceVar(&f.input, "input", nil, "constant input, a `LIST` of numbers with commas, one for each")
+	flags.Lookup("input").DefValue = ""
 	flags.Uint64Var(&f.seed, "seed", 0, "seed of everything random")
 	flags.StringVar(&f.out, "out", "", "`DIR` for the figures")
 	p.jsonFlag(cmd)

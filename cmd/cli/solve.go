@@ -69,7 +69,9 @@ FILE is .npz (numpy.savez) or .safetensors with the arrays
     U   [n, inputs]        optional
     x   [samples, inputs]  optional; without it there is one sample, without input
     z0  [samples, n]       optional initial states, or [n] for all samples; default 0
+    m   [n, loops]         optional feedback loops, with n [loops, n]: W + mn in place of W
 
+or a vanilla nn.RNN of PyTorch as safetensors.torch.save_file(module.state_dict(), FILE) writes it,
 of floats or integers. Samples are solved each by itself. One that does not converge is no
 error: its status says max_evals, stalled, diverged or non_finite, its z is the best that was
 found, and the exit code is 0, or with --strict 1. Nothing is written but the output.`,

@@ -288,6 +288,7 @@ func (s *simulated) check(r *experiments.Result, id string, check bool) {
 	}
 	r.Value(id+"states-compared", float64(compared))
 	r.Value(id+"outliers-compared", float64(outliers))
+	r.Value(id+"outliers-in-the-bulk-of-some-network", float64(expected-outliers))
 	others := 0
 	for _, n := range s.others {
 		others += n
