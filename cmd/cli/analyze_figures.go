@@ -81,7 +81,7 @@ func spectrumFigure(r *analyzeResult) figure.Figure {
 		if b := float64(q.Bulk); b > 0 {
 			panel.Lines = append(panel.Lines, circle("bulk", b, figure.Green))
 		}
-		bulk, outliers := figure.Points{Name: "eigenvalues", Color: figure.Blue}, figure.Points{Name: "outliers", Color: figure.Vermillion}
+		bulk, outliers := figure.Points{Name: "eigenvalues", Color: figure.Blue, Dots: true}, figure.Points{Name: "outliers", Color: figure.Vermillion}
 		for _, v := range q.Eigenvalues {
 			to := &bulk
 			if math.Hypot(real(v), imag(v)) > r.edges[i] {

@@ -3,6 +3,7 @@ package stability
 import (
 	"context"
 	"fmt"
+	"math"
 
 	"attractor/deq"
 	"attractor/internal/rng"
@@ -18,10 +19,14 @@ type Portrait struct {
 	Variance [2]float64     // fractions that the components have
 }
 
-// Draw runs so many trajectories from random states N(0, 1) for some steps of the map, or units of
-// time, and projects them with the fixed points and their unstable directions on the principal components of all
-// states.
+// Draw runs so many trajectories from random states N(0, 1), and one from either side of each unstable direction
+// of the saddles, up to six of a saddle, for some steps of the map, or units of time, and projects them with the
+// fixed points and their unstable directions on the principal components of all states.
 func Draw[T deq.Float](ctx context.Context, l *deq.Layer[T], x []T, points []FixedPoint, trajectories, steps int, dynamics string, seed uint64) (*Portrait, error) {
+	const (
+		aside = 0.05 // of the saddle, in the root mean square of the units
+		most  = 3    // directions of a saddle
+	)
 	if x == nil {
 		x = make([]T, l.Inputs)
 	}
@@ -31,12 +36,31 @@ func Draw[T deq.Float](ctx context.Context, l *deq.Layer[T], x []T, points []Fix
 	for i := range z {
 		z[i] = T(r.NormFloat64())
 	}
+	leave := make([][][]float64, len(points))
+	for i, p := range points {
+		if p.Status != Saddle || n > MaxDense {
+			continue
+		}
+		directions, err := unstable(ctx, l, x, p)
+		if err != nil {
+			return nil, err
+		}
+		leave[i] = directions
+		for _, d := range directions[:min(most, len(directions))] {
+			for _, side := range []float64{aside, -aside} {
+				for k, v := range p.Z {
+					z = append(z, T(v+side*math.Sqrt(float64(n))*d[k]))
+				}
+			}
+		}
+	}
+	parts := partsOf(dynamics)
 	s := &search[T]{layer: l, x: x}
 	var paths [][][]float64
 	err := s.batches(z, func(z []T) error {
 		first := len(paths)
 		paths = append(paths, make([][][]float64, len(z)/n)...)
-		return run(ctx, l, x, z, dynamics, steps, func(_ int, gone []bool) bool {
+		return walk(ctx, l, x, z, T(1/float64(parts)), steps*parts, func(_ int, gone []bool) bool {
 			for b, g := range gone {
 				if !g {
 					paths[first+b] = append(paths[first+b], widen(z[b*n:(b+1)*n]))
@@ -84,17 +108,11 @@ func Draw[T deq.Float](ctx context.Context, l *deq.Layer[T], x []T, points []Fix
 		out.Paths = append(out.Paths, line)
 	}
 	zero := make([]float64, n)
-	for _, p := range points {
+	for i, p := range points {
 		out.Points = append(out.Points, project(p.Z, mean))
 		var lines [][2]float64
-		if p.Status == Saddle && n <= MaxDense {
-			directions, err := unstable(ctx, l, x, p)
-			if err != nil {
-				return nil, err
-			}
-			for _, d := range directions {
-				lines = append(lines, project(d, zero))
-			}
+		for _, d := range leave[i] {
+			lines = append(lines, project(d, zero))
 		}
 		out.Unstable = append(out.Unstable, lines)
 	}

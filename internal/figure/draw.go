@@ -60,10 +60,15 @@ func (l *layout) sample(p pen, s *series, x, y float64) {
 		}
 		p.stroke(c, 1.8, d, point{x, y}, point{x + sample, y})
 	}
-	if s.points {
+	switch {
+	case s.dots:
+		p.disc(c, mid, dotRadius)
+	case s.points:
 		p.marker(s.index, c, s.hollow, mid, 3)
 	}
 }
+
+const dotRadius = 1.6
 
 const bandAlpha = 0.18
 
@@ -307,8 +312,13 @@ func (d *data) points(s Points, look *series) {
 		}
 		d.drawn = true
 		at := d.at(s.X[i], s.Y[i])
-		const r = 3.2
-		d.marker(look.index, look.color.rgb(), s.Hollow, at, r)
+		r := 3.2
+		if s.Dots {
+			r = dotRadius
+			d.disc(look.color.rgb(), at, r)
+		} else {
+			d.marker(look.index, look.color.rgb(), s.Hollow, at, r)
+		}
 		d.placed = append(d.placed, box{at.x - r, at.y - r, at.x + r, at.y + r})
 		if s.Labels != nil && s.Labels[i] != "" {
 			d.texts = append(d.texts, textAt{at: at, text: s.Labels[i]})

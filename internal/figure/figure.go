@@ -91,6 +91,7 @@ type Points struct {
 	YLo, YHi []float64
 	Labels   []string // beside each marker; nil for none
 	Hollow   bool     // outlined markers
+	Dots     bool     // small dots, for hundreds
 	Color    Color    // default: by Name, the same in all panels
 }
 

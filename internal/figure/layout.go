@@ -31,7 +31,7 @@ type series struct {
 	index                              int // chooses the marker
 	color                              Color
 	line, dashed, band, points, hollow bool
-	bars                               bool
+	bars, dots                         bool
 }
 
 // layout is a figure with every size and place decided.
@@ -104,7 +104,7 @@ func (l *layout) collect() {
 		}
 		for _, pt := range p.Points {
 			s := l.look(pt.Name, pt.Color)
-			s.points, s.hollow = true, s.hollow || pt.Hollow
+			s.points, s.hollow, s.dots = true, s.hollow || pt.Hollow, s.dots || pt.Dots
 			k.points = append(k.points, s)
 		}
 		l.looks = append(l.looks, k)
