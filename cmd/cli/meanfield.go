@@ -78,7 +78,7 @@ n ∝ pξ + p_m η_m + p_I η_I, where ξ, η_m and η_I have entries from N(0, 
 z = target is one of them. All states with |z| up to a million are found by a scan; a state
 is stable where the bulk of its spectrum, a disc, and the two outliers are below 1 in real
 part. Where the bulk is not, the state fluctuates (is chaotic): Δ is then the variance of x,
-and Δ_∞ its covariance over a long time. --mean-m, --mean-i and --mean-n are added to the entries of
+and Δ_∞ its covariance over a long time; far beyond the critical gain that takes minutes. --mean-m, --mean-i and --mean-n are added to the entries of
 m, I and N·n.
 
 With --readout least-squares n is that which least squares fits to a large network in the open loop, z
@@ -90,12 +90,25 @@ With --out it also draws z and the spectrum over the target.`,
   %[1]s meanfield --g 2.5 --rho 0 --direction 0,1,0 --target 1 --json
   %[1]s meanfield --target 2 --readout least-squares --out figures`, p.name),
 		Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			r, err := f.solve()
-			if err != nil {
-				return err
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			type outcome struct {
+				*meanfieldResult
+				err error
 			}
-			return p.printMeanfield(r)
+			found := make(chan outcome, 1)
+			go func() {
+				r, err := f.solve()
+				found <- outcome{r, err}
+			}()
+			select {
+			case <-cmd.Context().Done():
+				return fmt.Errorf("%w; nothing is kept of a theory", errInterrupted)
+			case o := <-found:
+				if o.err != nil {
+					return o.err
+				}
+				return p.printMeanfield(o.meanfieldResult)
+			}
 		},
 	}
 	flags := cmd.Flags()
@@ -115,6 +128,9 @@ With --out it also draws z and the spectrum over the target.`,
 	must(cmd.RegisterFlagCompletionFunc("readout", cobra.FixedCompletions(meanfieldReadouts, cobra.ShellCompDirectiveNoFileComp)))
 	return cmd
 }
+
+// meanfieldLimit is the largest target: states are found up to ten times it.
+const meanfieldLimit = 1e5
 
 var meanfieldReadouts = []string{"direction", "linearised", "least-squares"}
 
@@ -151,6 +167,9 @@ func (f meanfieldFlags) solve() (*meanfieldResult, error) {
 	}
 	if !slices.Contains(meanfieldReadouts, f.readout) {
 		return nil, usagef("--readout: %w", catalog.Unknown("readout", f.readout, meanfieldReadouts))
+	}
+	if math.Abs(f.Target) > meanfieldLimit {
+		return nil, usagef("--target: expected at most %g in size, found %g", meanfieldLimit, f.Target)
 	}
 	for _, v := range append([]float64{f.Target, f.MeanN}, f.direction...) {
 		if v-v != 0 {
