@@ -157,6 +157,13 @@ func TestSlowPoints(t *testing.T) {
 			if (f.Status == stability.Slow) != (f.Q > 1e-18) || f.Q > 1e-3 || f.Status == stability.Slow && math.Abs(f.Z[0]-slow) > 0.05 {
 				t.Errorf("%+v", f)
 			}
+			speed := func(z float64) float64 { d := math.Tanh(3*z+l.Params.Data("b")[0]) - z; return d * d / 2 }
+			const h = 1e-5 // where dq/dz is 0, and not where it is 0.01 farther
+			for off, still := range map[float64]bool{0: true, 0.01: false} {
+				if slope := (speed(f.Z[0]+off+h) - speed(f.Z[0]+off-h)) / (2 * h); (math.Abs(slope) < 1e-9) != still {
+					t.Errorf("%s: dq/dz is %.2g at %g beside %v", f.Status, slope, off, f.Z)
+				}
+			}
 		}
 	}
 }
