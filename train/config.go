@@ -53,6 +53,7 @@ type Config[T deq.Float] struct {
 	Optimizer config.Chosen[optim.Optimizer[T]]
 
 	Regularizer Regularizer
+	Flossing    Flossing
 	Train       Settings
 }
 
@@ -134,6 +135,7 @@ func (c *Config[T]) sections(p Parts[T]) []config.Section {
 		config.Choice("rule", "how gradients are got", p.Rules, &c.Rule),
 		config.Choice("optimizer", "how parameters move", p.Optimizers, &c.Optimizer),
 		config.Struct("regularizer", "what is added to the loss", &c.Regularizer),
+		config.Struct("flossing", "gradient flossing, before training and in the course of it", &c.Flossing),
 		config.Struct("train", "the loop", &c.Train),
 	}
 }

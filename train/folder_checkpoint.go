@@ -1,6 +1,7 @@
 package train
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -41,6 +42,7 @@ func (c Config[T]) Options() []Option {
 	add("rule", c.Rule.Name, c.Rule.Value)
 	add("optimizer", c.Optimizer.Name, c.Optimizer.Value)
 	add("regularizer", "", c.Regularizer)
+	add("flossing", "", c.Flossing)
 	add("train", "", c.Train)
 	return out
 }
@@ -96,11 +98,17 @@ func (e *ConfigurationError) Error() string {
 
 // The checkpoint holds tensors "params/NAME", "rule/NAME" (of the rule's own), "optim/SLOT/NAME" and
 // "warm/NAME"; counters and running sums are texts, floats in hexadecimal, so that not a bit is lost.
+// Of a flossing before the step to come it holds the text "flossing", a FlossingRecord, and tensors
+// "flossing/best/NAME" and "flossing/optim/SLOT/NAME".
 const (
 	paramPrefix = "params/"
 	rulePrefix  = "rule/"
 	slotPrefix  = "optim/"
 	warmPrefix  = "warm/"
+
+	flossingText       = "flossing"
+	flossingBestPrefix = "flossing/best/"
+	flossingSlotPrefix = "flossing/optim/"
 )
 
 // counter is a number of the progress that is saved under a name.
@@ -180,6 +188,9 @@ func (r *Run[T]) save() error {
 	for name, states := range r.warm.slots() {
 		f.Tensors[warmPrefix+name] = checkpoint.Of(*states)
 	}
+	if err := r.saveFlossing(&f); err != nil {
+		return err
+	}
 	steps, peak := r.state.Steps(), r.peakBytes()
 	for _, c := range r.progress.counters(&r.size, &steps, &peak) {
 		f.Meta[c.name] = c.text()
@@ -236,21 +247,19 @@ func (r *Run[T]) load(path string) (metrics int64, err error) {
 			return 0, fmt.Errorf("train: %w", err)
 		}
 	}
-	slots := map[string][]T{}
-	for name := range f.Tensors {
-		slot, ok := strings.CutPrefix(name, slotPrefix)
-		if !ok {
-			continue
-		}
-		if slots[slot], err = checkpoint.As[T](f, name); err != nil {
-			return 0, fmt.Errorf("train: %w", err)
-		}
+	slots, err := slotsOf[T](f, slotPrefix)
+	if err != nil {
+		return 0, err
 	}
 	starts := map[string][]T{}
 	for name, states := range r.warm.slots() {
 		if starts[name], err = checkpoint.As[T](f, warmPrefix+name, len(*states)); err != nil {
 			return 0, fmt.Errorf("train: %w", err)
 		}
+	}
+	flossing, err := r.loadFlossing(path, f, at.Step)
+	if err != nil {
+		return 0, err
 	}
 	if err := r.state.Restore(steps, slots); err != nil {
 		return 0, fmt.Errorf("train: %s: %w", path, err)
@@ -260,8 +269,82 @@ func (r *Run[T]) load(path string) (metrics int64, err error) {
 	}
 	r.Layer.Updated()
 	r.warm.restore(starts)
+	r.flosser = flossing
 	r.progress, r.peak = at, peak
 	return metrics, nil
+}
+
+// slotsOf are the tensors of an optimiser.
+func slotsOf[T deq.Float](f *checkpoint.File, prefix string) (map[string][]T, error) {
+	slots := map[string][]T{}
+	for name := range f.Tensors {
+		slot, ok := strings.CutPrefix(name, prefix)
+		if !ok {
+			continue
+		}
+		var err error
+		if slots[slot], err = checkpoint.As[T](f, name); err != nil {
+			return nil, fmt.Errorf("train: %w", err)
+		}
+	}
+	return slots, nil
+}
+
+// saveFlossing adds the flossing before the step to come, if there is one, to a checkpoint.
+func (r *Run[T]) saveFlossing(f *checkpoint.File) error {
+	if r.flosser == nil {
+		return nil
+	}
+	text, err := json.Marshal(recordOf(r.flosser.FlossingReport))
+	if err != nil {
+		return fmt.Errorf("train: flossing: %w", err)
+	}
+	f.Meta[flossingText] = string(text)
+	for _, p := range r.flosser.Best {
+		f.Tensors[flossingBestPrefix+p.Name] = checkpoint.Of(p.Data, p.Shape...)
+	}
+	for name, data := range r.flosser.optimizer.Slots() {
+		f.Tensors[flossingSlotPrefix+name] = checkpoint.Of(data)
+	}
+	return nil
+}
+
+// loadFlossing returns the flossing that saveFlossing has added, or nil.
+func (r *Run[T]) loadFlossing(path string, f *checkpoint.File, step int) (*flosser[T], error) {
+	text, ok := f.Meta[flossingText]
+	if !ok {
+		return nil, nil
+	}
+	nth, due := r.due(step)
+	if !due {
+		return nil, fmt.Errorf("train: %s: expected no flossing before step %d, found one", path, step+1)
+	}
+	flossing, err := r.newFlosser(nth)
+	if err != nil {
+		return nil, fmt.Errorf("train: flossing: %w", err)
+	}
+	var record FlossingRecord
+	if err = json.Unmarshal([]byte(text), &record); err == nil {
+		flossing.FlossingReport, err = record.report()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("train: %s: %s: %w", path, flossingText, err)
+	}
+	for _, p := range flossing.Best {
+		best, err := checkpoint.As[T](f, flossingBestPrefix+p.Name, p.Shape...)
+		if err != nil {
+			return nil, fmt.Errorf("train: %w", err)
+		}
+		copy(p.Data, best)
+	}
+	slots, err := slotsOf[T](f, flossingSlotPrefix)
+	if err != nil {
+		return nil, err
+	}
+	if err := flossing.optimizer.Restore(int64(record.Updates), slots); err != nil {
+		return nil, fmt.Errorf("train: %s: flossing: %w", path, err)
+	}
+	return flossing, nil
 }
 
 // Differences lists the options in which two configurations differ, but for train.workers.

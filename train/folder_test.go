@@ -106,6 +106,8 @@ var resumed = []struct {
 	{"trials", []string{"task={name: cxt, trials: 64, test_trials: 20}", "train.certificate=5"}},
 	{"trials, noisy", []string{"task={name: cxt, trials: 64, test_trials: 20}", "model={noise: 0.2, dale: 0.5, density: 0.8, form: v}"}},
 	{"trials, truncated", []string{"task={name: adding, trials: 40, test_trials: 10, steps: 12}", "model={name: gru, units: 5}", "rule={name: tbptt, window: 4, stride: 2}"}},
+	{"flossed", []string{"task={name: cxt, trials: 64, test_trials: 20}", "flossing={times: 3, every: 5, exponents: 2, horizon: 20, steps: 4, batch: 2}"}},
+	{"flossed by epochs", []string{"task={name: cxt, trials: 64, test_trials: 20}", "rule=e-prop", "flossing={times: 2, start: 1, every: 1, unit: epochs, variant: b, horizon: 20, steps: 3}"}},
 	{"dropout", []string{"model={dropout: 0.3, normalize: spectral}", "train.certificate=5"}},
 	{"regression", []string{"task={name: linear, train: 64, test: 32}", "rule=implicit", "train.holdout=true", "train.batch=13"}},
 }
@@ -149,6 +151,58 @@ func interrupted[T deq.Float](t *testing.T, c Config[T]) {
 			t.Fatal(err2)
 		}
 		run, err = OpenRun(dir, c, Ours[T]())
+	}
+}
+
+// countdown is cancelled when it has been asked so many times.
+type countdown struct {
+	context.Context
+	left *int
+}
+
+func (c countdown) Err() error {
+	if *c.left--; *c.left < 0 {
+		return context.Canceled
+	}
+	return nil
+}
+
+// TestResumeInFlossing cancels the run at every few steps of trajectories, in the middle of flossings as
+// between them and the steps of training.
+func TestResumeInFlossing(t *testing.T) {
+	for _, sets := range [][]string{
+		{"flossing={times: 2, every: 3, exponents: 2, horizon: 20, steps: 14, batch: 2}"},
+		{"flossing={times: 1, every: 3, horizon: 20, steps: 40, variant: a, lr: 0.1, target: 0.5}", "model.gain=0.8", "train.trained=readout"}, // runs away
+		{"flossing={times: 1, horizon: 20, steps: 20, tol: 0.05, lr: 0.01}", "train.precision=float64"},                                        // reaches the target
+	} {
+		c := configured[float32](t, append(sets, "task={name: cxt, trials: 16, test_trials: 4}", "train.batch=4")...)
+		c.Train.Epochs = 1
+		want := whole(t, c)
+		dir := filepath.Join(t.TempDir(), "run")
+		run, err := CreateRun(dir, c, Ours[float32]())
+		inside := 0
+		for left := 50; ; left += 50 {
+			if err != nil {
+				t.Fatal(err)
+			}
+			n := left
+			res, err2 := run.Train(countdown{t.Context(), &n}, nil)
+			if run.flosser != nil && run.flosser.Status == "" && run.flosser.Steps > 0 {
+				inside++
+			}
+			run.Close()
+			if err2 == nil {
+				same(t, want, folder(t, dir, res))
+				break
+			}
+			if !errors.Is(err2, context.Canceled) || res.Status != Interrupted {
+				t.Fatal(err2)
+			}
+			run, err = OpenRun(dir, c, Ours[float32]())
+		}
+		if inside < 2 {
+			t.Errorf("%v: %d interruptions in flossings", sets, inside)
+		}
 	}
 }
 

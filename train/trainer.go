@@ -43,6 +43,8 @@ type Trainer[T deq.Float] struct {
 	eigenvalues int // to be recorded
 
 	regularizer Regularizer
+	flossing    Flossing
+	flosser     *flosser[T] // of the flossing before the step to come, until that is made
 	lossName    string
 	warm        warm[T]
 	twin        *deq.Layer[float64] // for certificates
@@ -111,6 +113,8 @@ type StepRecord struct {
 	Residual Number  `json:"residual"`      // largest of the batch after the forward solve; null for trials
 	Failed   int     `json:"failed"`        // samples of which a solve did not converge
 	Skipped  string  `json:"skipped,omitempty"`
+
+	Flossing *FlossingRecord `json:"flossing,omitempty"` // of the flossing before this step
 
 	Drift       *Number      `json:"drift,omitempty"`         // largest of the batch, where a relaxation was run backwards
 	Jacobian    *Number      `json:"jacobian_norm,omitempty"` // ‖J‖²_F/n by the probes of the Jacobian penalty
@@ -262,6 +266,10 @@ func NewOn[T deq.Float](c Config[T], p Parts[T], data *tasks.Dataset) (*Trainer[
 	if t.state, err = c.Optimizer.Value.Start(params); err != nil {
 		return nil, fmt.Errorf("train: optimizer %q: %w", c.Optimizer.Name, err)
 	}
+	t.flossing = options.WithDefaults(c.Flossing)
+	if err := t.checkFlossing(); err != nil {
+		return nil, fmt.Errorf("train: flossing: %w", err)
+	}
 	t.schedule = optim.Schedule{Shape: s.Schedule, Warmup: s.Warmup, Steps: t.Steps()}
 	if t.Steps() > 0 && (s.Schedule != "constant" || s.Warmup > 0) {
 		if err := t.schedule.Check(); err != nil {
@@ -308,7 +316,7 @@ func (t *Trainer[T]) moved() (names []string, params, grads [][]T) {
 
 // Bytes is the memory that layer, solvers, rule and optimiser hold for their numbers.
 func (t *Trainer[T]) Bytes() int {
-	return t.Layer.Bytes() + t.grads.Bytes() + t.Own.Bytes() + t.state.Bytes() + t.warm.bytes() + t.ruleBytes
+	return t.Layer.Bytes() + t.grads.Bytes() + t.Own.Bytes() + t.state.Bytes() + t.warm.bytes() + t.flossingBytes() + t.ruleBytes
 }
 
 // Done reports whether all steps have been made.
@@ -316,7 +324,7 @@ func (t *Trainer[T]) Done() bool { return t.Step >= t.Steps() }
 
 // Next makes one update and returns its record; at the end of an epoch also the epoch's,
 // with the loss and accuracy on the test split. An interrupted step leaves the
-// trainer as it was.
+// trainer as it was, and a flossing before it where that was.
 func (t *Trainer[T]) Next(ctx context.Context, observers ...Observer[T]) (StepRecord, *EpochRecord, error) {
 	r, err := t.step(ctx, observers...)
 	if err != nil || !t.epochEnds() {
@@ -331,6 +339,9 @@ func (t *Trainer[T]) epochEnds() bool { return t.Step/t.batches.Len() > t.Scored
 
 // step is Next without the end of an epoch.
 func (t *Trainer[T]) step(ctx context.Context, observers ...Observer[T]) (StepRecord, error) {
+	if err := t.floss(ctx); err != nil {
+		return StepRecord{}, err
+	}
 	perEpoch := t.batches.Len()
 	epoch, k := t.Step/perEpoch, t.Step%perEpoch
 	batch := t.batches.At(epoch, k)
@@ -346,6 +357,9 @@ func (t *Trainer[T]) step(ctx context.Context, observers ...Observer[T]) (StepRe
 	rows := float64(len(batch.Rows))
 	s.Record.Step, s.Record.Epoch = t.Step+1, epoch+1
 	s.Record.spend(spent, rows)
+	if t.flosser != nil {
+		s.Record.Flossing = recordOf(t.flosser.FlossingReport)
+	}
 	if err := t.measureStability(ctx, &s); err != nil {
 		return StepRecord{}, err
 	}
@@ -375,6 +389,7 @@ func (t *Trainer[T]) step(ctx context.Context, observers ...Observer[T]) (StepRe
 		t.Epoch.Correct += s.correct
 	}
 	t.Step++
+	t.flosser = nil
 	return s.Record, nil
 }
 

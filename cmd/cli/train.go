@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"attractor/deq"
+	"attractor/deq/stability"
 	"attractor/train"
 	"attractor/train/compare"
 )
@@ -118,6 +119,9 @@ func trainOne[T deq.Float](ctx context.Context, p *program, f trainFlags, c trai
 			}
 			unstable = s.Unstable != ""
 		}
+		if f := s.Flossing; f != nil && e == nil {
+			tellFlossing(m, s.Step, f)
+		}
 		if e == nil {
 			return
 		}
@@ -147,6 +151,17 @@ func trainOne[T deq.Float](ctx context.Context, p *program, f trainFlags, c trai
 		return fmt.Errorf("%w after step %d of %d, state saved; continue with: %s train --resume %s", errInterrupted, result.Train.Steps, run.Steps(), p.name, result.Run)
 	}
 	return err
+}
+
+// tellFlossing tells of a flossing before a step.
+func tellFlossing(m *meter, step int, f *train.FlossingRecord) {
+	if f.Status == stability.RanAway || f.Status == train.FlossingFailed {
+		m.warn(fmt.Sprintf("flossing before step %d %s: %s", step, f.Status, f.Reason))
+	}
+	if f.Status != train.FlossingFailed {
+		m.say("flossing", "step", step, "status", f.Status, "updates", f.Updates,
+			"largest_exponent", short(f.Before.Exponents[0])+" → "+short(f.After.Exponents[0]))
+	}
 }
 
 // printRun prints a result for people.

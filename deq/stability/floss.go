@@ -25,9 +25,10 @@ type Flossed struct {
 
 // FlossingReport says what a flossing has come to.
 type FlossingReport struct {
-	Status        string // Reached, Spent or RanAway
-	Reason        string // of RanAway
-	Steps         int    // updates made
+	Status        string    // Reached, Spent or RanAway; empty while it goes on
+	Reason        string    // of RanAway
+	Steps         int       // updates made
+	Losses        []float64 // L before each update and after the last
 	Before, After Flossed
 }
 
@@ -41,103 +42,140 @@ const (
 // recent is the number of losses whose mean the guard against a runaway looks at.
 const recent = 10
 
-// Floss moves the exponents of a layer to their target, by the options' steps of an optimiser on
-// the parameters with the indices given (nil: all of the cell). Each step measures Batch
-// trajectories from random states; drive goes on from one to the next, and may be nil. notify, which may be nil, is
-// told of every step before its update.
+// Flosser is a flossing under way: it moves the exponents of a layer to their target, by the options'
+// steps of an optimiser on some parameters. Each step measures Batch trajectories from random states.
 //
-// When ctx is cancelled, or before the first update something fails, the error says so and
-// the parameters stay where they are; later on a failure counts as a runaway.
-func Floss[T deq.Float](ctx context.Context, l *deq.Layer[T], drive Drive[T], trained []int, with Mover[T], o Flossing, notify func(step int, at Flossed)) (*FlossingReport, error) {
-	o = o.withDefaults()
-	if trained == nil {
-		for i, p := range l.Params {
-			if p.Role.OfCell() {
-				trained = append(trained, i)
-			}
+// The steps to come depend on the report so far, on Best, on the parameters and on the state of the
+// optimiser alone: given those, another Flosser goes on as this one would.
+type Flosser[T deq.Float] struct {
+	FlossingReport
+	Best deq.Params[T] // all parameters of the layer, where the mean of the recent losses was least
+
+	layer         *deq.Layer[T]
+	drive         Drive[T]
+	with          Mover[T]
+	options       Flossing
+	grads         deq.Params[T]
+	params, moved [][]T // what the optimiser is given: parameters and their gradients
+	last          *passage[T]
+}
+
+// NewFlosser begins a flossing of the parameters with the indices given, by an optimiser. drive goes
+// on from one trajectory to the next; nil stands for inputs of 0.
+func NewFlosser[T deq.Float](l *deq.Layer[T], drive Drive[T], trained []int, with Mover[T], o Flossing) *Flosser[T] {
+	f := &Flosser[T]{
+		Best: l.Params.ZerosLike(), layer: l, drive: drive, with: with, options: o.withDefaults(), grads: l.Params.ZerosLike(),
+	}
+	for _, i := range trained {
+		f.params, f.moved = append(f.params, l.Params[i].Data), append(f.moved, f.grads[i].Data)
+	}
+	return f
+}
+
+// Run makes steps until the flossing has ended.
+func (f *Flosser[T]) Run(ctx context.Context) error {
+	for f.Status == "" {
+		if err := f.Step(ctx); err != nil {
+			return err
 		}
 	}
-	g, best := l.Params.ZerosLike(), l.Params.ZerosLike()
-	params, grads := make([][]T, len(trained)), make([][]T, len(trained))
-	for j, i := range trained {
-		params[j], grads[j] = l.Params[i].Data, g[i].Data
+	return nil
+}
+
+// Step measures the exponents and makes an update, or ends the flossing.
+//
+// When ctx is cancelled, or something fails before the first update, the error says so and all is
+// as it was; later on a failure counts as a runaway.
+func (f *Flosser[T]) Step(ctx context.Context) error {
+	at, err := f.measure(ctx)
+	switch {
+	case err == nil:
+	case ctx.Err() != nil || f.Steps == 0:
+		return err
+	default:
+		return f.flee(ctx, err.Error())
 	}
-	r, least, losses := &FlossingReport{}, math.Inf(1), []float64(nil)
-	var last *passage[T]
-	measure := func(step int) (at Flossed, err error) {
-		g.Clear()
-		at = Flossed{Exponents: make([]float64, o.K), Saturated: math.NaN()}
-		for b := range o.Batch {
-			own := drive
-			if drive != nil {
-				first := (step*o.Batch + b) * o.Horizon
-				own = func(t int, x []T) { drive(first+t, x) }
-			}
-			if last, err = floss(ctx, l, own, nil, o, g, uint64(step), uint64(b)); err != nil {
-				return at, err
-			}
-			at.Loss += o.loss(last.exponents) / float64(o.Batch)
-			for i, v := range last.exponents {
-				at.Exponents[i] += v / float64(o.Batch)
-			}
+	if f.Steps == 0 {
+		if f.Before, err = f.look(at); err != nil {
+			return err
 		}
-		return at, nil
 	}
-	// end takes the saturation of a moment that is reported.
-	end := func(at *Flossed) (err error) {
-		at.Saturated, err = last.saturated(l)
+	f.Losses = append(f.Losses, at.Loss)
+	switch {
+	case math.Sqrt(at.Loss) < f.options.Tol:
+		return f.end(Reached, at)
+	case f.Steps == f.options.Steps:
+		return f.end(Spent, at)
+	}
+	least, mean := math.Inf(1), f.mean(f.Steps)
+	for step := range f.Steps {
+		least = min(least, f.mean(step))
+	}
+	if mean < least {
+		f.Best.CopyFrom(f.layer.Params)
+	} else if mean > f.options.Runaway*least && math.Sqrt(mean) > 5*f.options.Tol {
+		return f.flee(ctx, fmt.Sprintf("the loss has grown to %.3g from the least of %.3g", mean, least))
+	}
+	f.with.Step(1, f.params, f.moved)
+	f.layer.Updated()
+	f.Steps++
+	return nil
+}
+
+// mean is that of the recent losses at a step.
+func (f *Flosser[T]) mean(step int) (mean float64) {
+	losses := f.Losses[max(0, step+1-recent) : step+1]
+	for _, v := range losses {
+		mean += v / float64(len(losses))
+	}
+	return mean
+}
+
+// measure measures the exponents, and their gradient.
+func (f *Flosser[T]) measure(ctx context.Context) (at Flossed, err error) {
+	o := f.options
+	f.grads.Clear()
+	at = Flossed{Exponents: make([]float64, o.K), Saturated: math.NaN()}
+	for b := range o.Batch {
+		own := f.drive
+		if own != nil {
+			first := (f.Steps*o.Batch + b) * o.Horizon
+			own = func(t int, x []T) { f.drive(first+t, x) }
+		}
+		if f.last, err = floss(ctx, f.layer, own, nil, o, f.grads, uint64(f.Steps), uint64(b)); err != nil {
+			return at, err
+		}
+		at.Loss += o.loss(f.last.exponents) / float64(o.Batch)
+		for i, v := range f.last.exponents {
+			at.Exponents[i] += v / float64(o.Batch)
+		}
+	}
+	return at, nil
+}
+
+// look adds the saturation to what has just been measured.
+func (f *Flosser[T]) look(at Flossed) (Flossed, error) {
+	var err error
+	at.Saturated, err = f.last.saturated(f.layer)
+	return at, err
+}
+
+func (f *Flosser[T]) end(status string, at Flossed) (err error) {
+	f.After, err = f.look(at)
+	f.Status = status
+	return err
+}
+
+// flee ends the flossing where the loss was least.
+func (f *Flosser[T]) flee(ctx context.Context, reason string) error {
+	f.layer.Params.CopyFrom(f.Best)
+	f.layer.Updated()
+	at, err := f.measure(context.WithoutCancel(ctx))
+	if err != nil {
 		return err
 	}
-	flee := func(reason string) (*FlossingReport, error) {
-		r.Status, r.Reason = RanAway, reason
-		l.Params.CopyFrom(best)
-		l.Updated()
-		var err error
-		if r.After, err = measure(r.Steps); err != nil {
-			return nil, err
-		}
-		return r, end(&r.After)
-	}
-	for ; ; r.Steps++ {
-		at, err := measure(r.Steps)
-		switch {
-		case err == nil:
-		case ctx.Err() != nil || r.Steps == 0:
-			return nil, err
-		default:
-			return flee(err.Error())
-		}
-		if notify != nil {
-			notify(r.Steps, at)
-		}
-		if r.After = at; r.Steps == 0 {
-			if err := end(&at); err != nil {
-				return nil, err
-			}
-			r.Before = at
-		}
-		if math.Sqrt(at.Loss) < o.Tol {
-			r.Status = Reached
-			return r, end(&r.After)
-		}
-		if r.Steps == o.Steps {
-			r.Status = Spent
-			return r, end(&r.After)
-		}
-		losses = append(losses, at.Loss)
-		mean := 0.0
-		for _, v := range losses[max(0, len(losses)-recent):] {
-			mean += v / float64(min(recent, len(losses)))
-		}
-		if mean < least {
-			least = mean
-			best.CopyFrom(l.Params)
-		} else if mean > o.Runaway*least && math.Sqrt(mean) > 5*o.Tol {
-			return flee(fmt.Sprintf("the loss has grown to %.3g from the least of %.3g", mean, least))
-		}
-		with.Step(1, params, grads)
-		l.Updated()
-	}
+	f.Reason = reason
+	return f.end(RanAway, at)
 }
 
 // saturated is the fraction of slopes below 0.1 in absolute value along the way.

@@ -40,11 +40,21 @@ func (a *adam) Step(scale float64, params, grads [][]float64) {
 func flossed(t *testing.T, m models.Model, trained []int, lr float64, o stability.Flossing) (*deq.Layer[float64], *stability.FlossingReport) {
 	t.Helper()
 	l := free[float64](t, m, 2, 8, 1)
-	r, err := stability.Floss(ctx, l, noise[float64](1), trained, &adam{lr: lr}, o, nil)
-	if err != nil {
+	f := stability.NewFlosser(l, noise[float64](1), trained, &adam{lr: lr}, o)
+	if err := f.Run(ctx); err != nil {
 		t.Fatal(err)
 	}
-	return l, r
+	return l, &f.FlossingReport
+}
+
+// ofCell are the indices of the cell's parameters.
+func ofCell(l *deq.Layer[float64]) (all []int) {
+	for i, p := range l.Params {
+		if p.Role.OfCell() {
+			all = append(all, i)
+		}
+	}
+	return all
 }
 
 // Every variant brings the exponents of a network that forgets fast to the target.
@@ -52,7 +62,8 @@ func TestFloss(t *testing.T) {
 	for _, variant := range []string{"exact", "a", "b", "c"} {
 		m := models.Rate{N: 24, Gain: 0.5, InputGain: 0.5}
 		o := stability.Flossing{K: 2, Horizon: 30, Variant: variant, Target: -0.1, Steps: 300, Batch: 2}
-		l, r := flossed(t, m, nil, 1e-3, o)
+		fresh := free[float64](t, m, 2, 8, 1)
+		l, r := flossed(t, m, ofCell(fresh), 1e-3, o)
 		if r.Status != stability.Reached || r.Steps < 5 || r.Before.Loss < 0.1 || math.Sqrt(r.After.Loss) > 0.02 {
 			t.Errorf("%s: %+v", variant, r)
 		}
@@ -66,7 +77,6 @@ func TestFloss(t *testing.T) {
 			}
 		}
 		// The readout stays; where W alone is named so does the rest.
-		fresh := free[float64](t, m, 2, 8, 1)
 		o.Steps = 5
 		one, r := flossed(t, m, []int{0}, 1e-3, o)
 		for i, p := range l.Params {
@@ -92,7 +102,7 @@ func TestFlossRunsAway(t *testing.T) {
 		"saturated": {models.Rate{N: 24, Gain: 0.8}, 1, "the loss has grown"},
 		"unbounded": {models.Rate{N: 24, Gain: 0.8, Activation: "linear"}, 1e40, "not finite"},
 	} {
-		l, r := flossed(t, c.m, nil, c.lr, stability.Flossing{K: 2, Horizon: 30, Variant: "a", Steps: 100})
+		l, r := flossed(t, c.m, []int{0, 1}, c.lr, stability.Flossing{K: 2, Horizon: 30, Variant: "a", Steps: 100})
 		if r.Status != stability.RanAway || !strings.Contains(r.Reason, c.reason) || r.After.Loss > 2*r.Before.Loss {
 			t.Errorf("%s: %+v", name, r)
 		}
@@ -107,22 +117,51 @@ func TestFlossRunsAway(t *testing.T) {
 func TestFlossStops(t *testing.T) {
 	l := free[float64](t, models.Rate{N: 10}, 1, 8, 1)
 	cancelled, cancel := context.WithCancel(ctx)
-	steps := 0
-	_, err := stability.Floss(cancelled, l, nil, nil, &adam{lr: 1e-3}, stability.Flossing{}, func(step int, at stability.Flossed) {
-		if steps++; step == 3 {
-			cancel()
+	f := stability.NewFlosser(l, nil, []int{0}, &adam{lr: 1e-3}, stability.Flossing{})
+	for range 3 {
+		if err := f.Step(cancelled); err != nil {
+			t.Fatal(err)
 		}
-	})
-	if !errors.Is(err, context.Canceled) || steps != 4 {
-		t.Errorf("after %d steps: %v", steps, err)
 	}
-	r, err := stability.Floss(ctx, l, nil, nil, &adam{lr: 1e-3}, stability.Flossing{Steps: 3, Target: 5}, nil)
-	if err != nil || r.Status != stability.Spent || r.Steps != 3 || !(r.After.Loss < r.Before.Loss) {
-		t.Errorf("%+v, %v", r, err)
+	cancel()
+	before := slices.Clone(l.Params.Data("W"))
+	if err := f.Run(cancelled); !errors.Is(err, context.Canceled) || f.Steps != 3 || len(f.Losses) != 3 || !slices.Equal(before, l.Params.Data("W")) {
+		t.Errorf("after %d steps: %v", f.Steps, err)
+	}
+	_, r := flossed(t, models.Rate{N: 10}, []int{0}, 1e-3, stability.Flossing{Steps: 3, Target: 5})
+	if r.Status != stability.Spent || r.Steps != 3 || len(r.Losses) != 4 || !(r.After.Loss < r.Before.Loss) || r.After.Loss != r.Losses[3] {
+		t.Errorf("%+v", r)
 	}
 	clear(l.Params.Data("W"))
 	l.Updated()
-	if _, err := stability.Floss(ctx, l, nil, nil, &adam{}, stability.Flossing{}, nil); err == nil {
+	if err := stability.NewFlosser(l, nil, []int{0}, &adam{}, stability.Flossing{}).Run(ctx); err == nil {
 		t.Error("W = 0 is flossed")
+	}
+}
+
+// A flossing that is handed over to another flosser goes on to the same bits.
+func TestFlossGoesOn(t *testing.T) {
+	for status, c := range map[string]struct {
+		lr float64
+		o  stability.Flossing
+	}{
+		stability.Spent:   {1e-3, stability.Flossing{K: 2, Horizon: 30, Steps: 14, Batch: 2, Seed: 5}},
+		stability.RanAway: {0.05, stability.Flossing{K: 2, Horizon: 30, Variant: "a", Steps: 100}},
+	} {
+		m := models.Rate{N: 24, Gain: 0.8}
+		want, report := flossed(t, m, []int{0, 1}, c.lr, c.o)
+		l := free[float64](t, m, 2, 8, 1)
+		by := &adam{lr: c.lr}
+		f := stability.NewFlosser(l, noise[float64](1), []int{0, 1}, by, c.o)
+		for f.Status == "" {
+			next := stability.NewFlosser(l, noise[float64](1), []int{0, 1}, by, c.o)
+			next.FlossingReport, next.Best = f.FlossingReport, f.Best
+			if f = next; f.Step(ctx) != nil {
+				t.Fatal("it fails")
+			}
+		}
+		if !slices.Equal(l.Params.Data("W"), want.Params.Data("W")) || !slices.Equal(f.Losses, report.Losses) || f.Status != status || len(f.Losses) <= 10 {
+			t.Errorf("%s: %+v, without a break %+v", status, f.FlossingReport, report)
+		}
 	}
 }

@@ -1,6 +1,7 @@
 package stability
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -32,7 +33,7 @@ import (
 //
 // For one exponent, a is pre-synaptic times post-synaptic response to a perturbation times the
 // global factor λ − λ*. It knows nothing of saturation: where W grows and φ′ falls with it, it
-// drives W on and on. Take few exponents and few steps for it, and heed the guards of Floss.
+// drives W on and on. Take few exponents and few steps for it, and heed the guards of a Flosser.
 //
 // R. Engelken, Gradient Flossing: Improving Gradient Descent through Dynamic Control of
 // Jacobians, NeurIPS 2023, arXiv:2312.17306; derivatives of QR after M. Seeger et al., Auto-Differentiating
@@ -47,7 +48,7 @@ type Flossing struct {
 	Steps   int     `default:"200" doc:"updates at most"`
 	Tol     float64 `default:"0.02" doc:"all is done when the exponents, in the root mean square, are nearer to the target"`
 	Runaway float64 `default:"4" doc:"the flossing is given up when the loss has grown to so many times the least one, as a mean over 10 updates, and is above (5·tol)²"`
-	Seed    uint64  `doc:"of the states and the tangents"`
+	Seed    uint64  `key:"-" doc:"of the states and the tangents"`
 }
 
 // Validate reports options outside their range.
@@ -77,6 +78,33 @@ func (o Flossing) withDefaults() Flossing {
 	return o
 }
 
+// CheckFlossing reports why a layer cannot be flossed with those options.
+func CheckFlossing[T deq.Float](l *deq.Layer[T], o Flossing) error {
+	if err := o.Validate(); err != nil {
+		return err
+	}
+	o = o.withDefaults()
+	if o.K > l.Units {
+		return fmt.Errorf("exponents: expected at most the %d units, found %d", l.Units, o.K)
+	}
+	if err := l.CheckTangentVJP(); err != nil {
+		return err
+	}
+	if o.Variant == "exact" {
+		return nil
+	}
+	if synapses, err := l.Synapses(); err != nil || len(synapses) == 0 {
+		return cmp.Or(err, fmt.Errorf("variant %s: the model names no synapses to which the gradient could be local: take exact", o.Variant))
+	}
+	return nil
+}
+
+// Bytes is the memory that the flossing of a cell of so many units takes for a trajectory with its tangents.
+func (o Flossing) Bytes(units int) float64 {
+	o = o.withDefaults()
+	return 8 * float64(o.Horizon) * float64(o.K) * float64(units+o.K)
+}
+
 // loss is L of exponents.
 func (o Flossing) loss(exponents []float64) (sum float64) {
 	for _, v := range exponents {
@@ -97,13 +125,10 @@ func FlossingGradient[T deq.Float](ctx context.Context, l *deq.Layer[T], drive D
 }
 
 func floss[T deq.Float](ctx context.Context, l *deq.Layer[T], drive Drive[T], z0 []T, o Flossing, g deq.Params[T], index ...uint64) (*passage[T], error) {
-	if err := o.Validate(); err != nil {
+	if err := CheckFlossing(l, o); err != nil {
 		return nil, fmt.Errorf("stability: flossing: %w", err)
 	}
 	o = o.withDefaults()
-	if o.K > l.Units {
-		return nil, fmt.Errorf("stability: flossing: exponents: expected at most the %d units, found %d", l.Units, o.K)
-	}
 	f, err := newFlow(l, drive, z0, o.K, o.Seed, index...)
 	if err != nil {
 		return nil, err

@@ -9,7 +9,6 @@ import (
 	"attractor/train"
 	"attractor/train/compare"
 	"attractor/train/experiments"
-	"attractor/train/optim"
 )
 
 // plan is a training run: a configuration of the program, over one epoch of fresh trials.
@@ -22,15 +21,16 @@ type plan struct {
 	updates int
 	sets    []string // further settings, as of --set
 	seed    uint64
-	floss   *stability.Flossing // of the cell's parameters, before training; nil: none
-	aligns  bool                // whether the rule's gradient is compared with bptt's before training
+	floss   train.Flossing
+	aligns  bool // whether the rule's gradient is compared with bptt's before training
 }
 
 // course is how a run went.
 type course struct {
 	plan
 	before, after float64 // largest Lyapunov exponents, driven by test trials
-	flossing      *stability.FlossingReport
+	flossed       float64 // that after a flossing before training; without one it is before
+	flossings     []*train.FlossingRecord
 	cosine        float64   // of the rule's gradient for W to bptt's, where the plan aligns
 	accuracy      []float64 // of each batch, before its update
 	test          float64   // accuracy of the test trials at the end
@@ -60,6 +60,7 @@ func (p plan) run(ctx context.Context, parts int, done func()) (*course, error) 
 	if err != nil {
 		return nil, err
 	}
+	c.Flossing = p.floss
 	t, err := train.New(c, ours)
 	if err != nil {
 		return nil, err
@@ -68,20 +69,26 @@ func (p plan) run(ctx context.Context, parts int, done func()) (*course, error) 
 	if out.before, err = exponent(ctx, t); err != nil {
 		return nil, err
 	}
-	if p.floss != nil {
-		if out.flossing, err = floss(ctx, t, *p.floss); err != nil {
-			return nil, err
-		}
-	}
 	if p.aligns {
 		if out.cosine, err = taskCosine(ctx, t); err != nil {
 			return nil, err
 		}
 	}
+	out.flossed = out.before
 	for !t.Done() {
-		r, _, err := t.Next(ctx)
+		var observers []train.Observer[float32]
+		if t.Step == 0 && p.floss.Times > 0 && p.floss.Start == 0 {
+			observers = append(observers, observer(func(ctx context.Context, _ train.Step[float32]) (err error) {
+				out.flossed, err = exponent(ctx, t)
+				return err
+			}))
+		}
+		r, _, err := t.Next(ctx, observers...)
 		if err != nil {
 			return nil, err
+		}
+		if r.Flossing != nil {
+			out.flossings = append(out.flossings, r.Flossing)
 		}
 		out.accuracy = append(out.accuracy, float64(r.Accuracy))
 		if t.Step*parts/p.updates > (t.Step-1)*parts/p.updates {
@@ -97,48 +104,22 @@ func (p plan) run(ctx context.Context, parts int, done func()) (*course, error) 
 	return out, err
 }
 
-// floss flosses the parameters of the cell by Adam at 10⁻³, driven by training trials.
-func floss(ctx context.Context, t *train.Trainer[float32], o stability.Flossing) (*stability.FlossingReport, error) {
-	var params []optim.Param
-	for _, p := range t.Layer.Params {
-		if p.Role.OfCell() {
-			params = append(params, optim.Param{Name: p.Name, N: len(p.Data)})
-		}
-	}
-	adam, err := optim.Adam[float32]{LR: 1e-3}.Start(params)
-	if err != nil {
-		return nil, err
-	}
-	return stability.Floss(ctx, t.Layer, drive(t, false, 100), nil, adam, o, nil)
-}
+// observer is a function that is a train.Observer.
+type observer func(ctx context.Context, s train.Step[float32]) error
+
+// Observe implements train.Observer.
+func (f observer) Observe(ctx context.Context, s train.Step[float32]) error { return f(ctx, s) }
 
 // exponent is the largest Lyapunov exponent of the network when 30 test trials, one after the
 // other without a reset, drive it, after 50 steps of warm-up.
 func exponent(ctx context.Context, t *train.Trainer[float32]) (float64, error) {
 	const trials, warmup = 30, 50
-	found, err := stability.Exponents(ctx, t.Layer, drive(t, true, trials), make([]float32, t.Layer.Units),
+	found, err := stability.Exponents(ctx, t.Layer, train.Drive[float32](t.Data.Test, 0), make([]float32, t.Layer.Units),
 		stability.Lyapunov{Steps: max(trials*t.Data.Steps-warmup, 20), Warmup: warmup, Seed: 1})
 	if err != nil {
 		return 0, err
 	}
 	return found[0].Value, nil
-}
-
-// drive is the inputs of some trials, over and over again.
-func drive(t *train.Trainer[float32], test bool, trials int) stability.Drive[float32] {
-	split := t.Data.Train
-	if test {
-		split = t.Data.Test
-	}
-	var row []float64
-	var x []float32
-	for i := range min(trials, split.N) {
-		row = split.Row(row[:0], i)
-		for _, v := range row {
-			x = append(x, float32(v))
-		}
-	}
-	return stability.Repeating(x)
 }
 
 // runAll makes all runs, on all cores.

@@ -6,6 +6,7 @@ import (
 
 	"attractor/deq/stability"
 	"attractor/internal/figure"
+	"attractor/train"
 	"attractor/train/compare"
 	"attractor/train/experiments"
 )
@@ -55,7 +56,7 @@ func xor(ctx context.Context, o experiments.Options) (*experiments.Result, error
 				fmt.Sprint("task.delay=", d), fmt.Sprint("task.steps=", steps), "rule=bptt", "train.clip=0.03",
 			}}
 			plans = append(plans, p)
-			p.floss = &stability.Flossing{K: 20, Horizon: 55, Steps: flossed, Tol: 0.005, Seed: s}
+			p.floss = train.Flossing{Times: 1, Flossing: stability.Flossing{K: 20, Horizon: 55, Steps: flossed, Tol: 0.005}}
 			plans = append(plans, p)
 		}
 	}
@@ -65,7 +66,7 @@ func xor(ctx context.Context, o experiments.Options) (*experiments.Result, error
 	}
 	for _, d := range delays {
 		for _, with := range []bool{false, true} {
-			m := compare.MeanInterval(of(all, func(c *course) bool { return c.label == task(d) && (c.floss != nil) == with }, func(c *course) float64 { return c.test }))
+			m := compare.MeanInterval(of(all, func(c *course) bool { return c.label == task(d) && (c.floss.Times > 0) == with }, func(c *course) float64 { return c.test }))
 			id := fmt.Sprintf("d=%d/none", d)
 			switch {
 			case !with:
@@ -82,10 +83,10 @@ func xor(ctx context.Context, o experiments.Options) (*experiments.Result, error
 		}
 	}
 	for _, c := range all {
-		if c.flossing != nil {
+		for _, f := range c.flossings {
 			id := fmt.Sprintf("%s/seed=%d/", c.label[len("xor "):], c.seed)
-			r.Value(id+"λ-before-flossing", c.flossing.Before.Exponents[0])
-			r.Value(id+"λ-after-flossing", c.flossing.After.Exponents[0])
+			r.Value(id+"λ-before-flossing", float64(f.Before.Exponents[0]))
+			r.Value(id+"λ-after-flossing", float64(f.After.Exponents[0]))
 		}
 	}
 	return r, r.Save(o, "xor", xorFigure(all))
@@ -101,7 +102,7 @@ func xorFigure(all []*course) figure.Figure {
 			f.Panels = append(f.Panels, figure.Panel{Title: c.label, X: figure.Axis{Label: "update"}, Y: figure.Axis{Label: "training accuracy", Percent: true, Include: []float64{0.5, 1}}})
 		}
 		line := figure.Line{Name: "as drawn"}
-		if c.floss != nil {
+		if c.floss.Times > 0 {
 			line.Name = "flossed"
 		}
 		for k := over; k <= len(c.accuracy); k += over {
