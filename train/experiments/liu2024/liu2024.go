@@ -39,6 +39,7 @@ func Entries() []catalog.Entry[experiments.Experiment] {
 		{Name: "liu2024/lyap-gain", Value: experiments.Func(lyapGain), Refs: []string{ref, molgedeyRef}, Doc: lyapGainDoc},
 		{Name: "liu2024/lyap-train", Value: experiments.Func(lyapTrain), Refs: []string{ref}, Doc: lyapTrainDoc},
 		{Name: "liu2024/gain", Value: experiments.Func(gain), Refs: []string{ref, bellecRef}, Doc: gainDoc},
+		{Name: "liu2024/floss", Value: experiments.Func(floss), Refs: []string{ref, engelkenRef, bellecRef}, Doc: flossDoc},
 		{Name: "liu2024/xor", Value: experiments.Func(xor), Refs: []string{ref, engelkenRef}, Doc: xorDoc},
 	}
 }
