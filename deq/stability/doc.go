@@ -11,7 +11,7 @@
 //
 // Of trajectories it measures how nearby ones part, by Exponents and RandomNetworks: the Lyapunov
 // exponents of a cell, autonomous or driven. FlossingGradient differentiates them, exactly or by local
-// variants, and Floss moves them to a target.
+// variants, and a Flosser moves them to a target.
 //
 // FixedPoints searches for the points where the dynamics rest, and tells their kinds by their
 // spectra; ScanLoop finds them all for a network with one feedback loop. Settle, Along, AtRandom and

@@ -174,14 +174,16 @@ func flossFigure(all, fled []*course, gains []float64, variants []string) figure
 		exponents.Points = append(exponents.Points, p)
 	}
 	distance := func(title string) figure.Panel {
-		return figure.Panel{Title: title, X: figure.Axis{Label: "update of the flossing"}, Y: figure.Axis{Label: "distance to the target (r.m.s.)", Log: true}}
+		return figure.Panel{Title: title, X: figure.Axis{Label: "update of the flossing"}, Y: figure.Axis{Label: "distance to 0 (r.m.s. of 10 updates)", Log: true}}
 	}
-	course, away := distance(fmt.Sprintf("8 exponents, g = %g", gains[0])), distance("one exponent, ten networks")
+	course, away := distance(fmt.Sprintf("8 exponents, g = %g, means", gains[0])), distance("1 exponent without guards, g = 0.5")
 	for _, v := range variants[1:] {
-		course.Lines = append(course.Lines, distances(v, all, flossedBy(v, gains[0]))...)
+		course.Lines = append(course.Lines, average(distances(v, all, flossedBy(v, gains[0]))))
 	}
 	for _, c := range flights {
-		away.Lines = append(away.Lines, distances(c.name, fled, flossedBy(c.name, 0.5))...)
+		if c.runaway > 0 {
+			away.Lines = append(away.Lines, distances(c.variant, fled, flossedBy(c.name, 0.5))...)
+		}
 	}
 	return figure.Figure{
 		Title:  "Gradient flossing before training by e-prop",
@@ -192,15 +194,36 @@ func flossFigure(all, fled []*course, gains []float64, variants []string) figure
 
 // distances are the lines of some flossings.
 func distances(name string, all []*course, want func(c *course) bool) (lines []figure.Line) {
+	const over = 10
 	for _, c := range all {
 		if !want(c) {
 			continue
 		}
-		line := figure.Line{Name: name, Width: 0.8}
-		for k, loss := range c.flossings[0].Losses {
-			line.X, line.Y = append(line.X, float64(k)), append(line.Y, math.Sqrt(float64(loss)))
+		line, losses := figure.Line{Name: name, Width: 0.8}, c.flossings[0].Losses
+		for k := range losses {
+			sum, recent := 0.0, losses[max(0, k+1-over):k+1]
+			for _, v := range recent {
+				sum += float64(v) / float64(len(recent))
+			}
+			line.X, line.Y = append(line.X, float64(k)), append(line.Y, math.Sqrt(sum))
 		}
 		lines = append(lines, line)
 	}
 	return lines
+}
+
+// average is the mean of lines, of which each stays where it ends.
+func average(lines []figure.Line) figure.Line {
+	mean := figure.Line{Name: lines[0].Name}
+	for _, l := range lines {
+		for k := len(mean.X); k < len(l.X); k++ {
+			mean.X, mean.Y = append(mean.X, float64(k)), append(mean.Y, 0)
+		}
+	}
+	for _, l := range lines {
+		for k := range mean.Y {
+			mean.Y[k] += l.Y[min(k, len(l.Y)-1)] / float64(len(lines))
+		}
+	}
+	return mean
 }
