@@ -71,7 +71,7 @@ func (t *Trainer[T]) checkFlossing() error {
 		return fmt.Errorf("needs %s of memory for %d exponents over %d steps, of which %s are free: take fewer of them",
 			gibibytes(need), t.flossing.K, t.flossing.Horizon, gibibytes(free))
 	}
-	if first := t.updates(t.flossing.Start); first > 0 && first >= t.Steps() {
+	if first := t.updates(t.flossing.Start); t.Steps() > 0 && first >= t.Steps() {
 		return fmt.Errorf("start: expected the first flossing within the %d updates of the run, found it after %d", t.Steps(), first)
 	}
 	return nil

@@ -1,7 +1,6 @@
 package stability
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -93,8 +92,12 @@ func CheckFlossing[T deq.Float](l *deq.Layer[T], o Flossing) error {
 	if o.Variant == "exact" {
 		return nil
 	}
-	if synapses, err := l.Synapses(); err != nil || len(synapses) == 0 {
-		return cmp.Or(err, fmt.Errorf("variant %s: the model names no synapses to which the gradient could be local: take exact", o.Variant))
+	synapses, err := l.Synapses()
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(synapses, func(y deq.Synapse) bool { return y.Pre > 0 && !y.X }) {
+		return fmt.Errorf("variant %s: the model names no recurrent synapses, which the gradient could be local to: take exact", o.Variant)
 	}
 	return nil
 }

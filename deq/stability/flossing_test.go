@@ -309,3 +309,28 @@ func TestBadFlossing(t *testing.T) {
 		t.Errorf("W = 0: error %v", err)
 	}
 }
+
+// unnamed is the rate network without named synapses.
+type unnamed struct{ models.Rate }
+
+func (m unnamed) Cell(s *models.Scope, z, x *gorgonia.Node) *gorgonia.Node {
+	product := s.MatMul(z, s.Param("W"), false, true)
+	return s.Tanh(s.Bias("b", s.Add(product, s.Linear("U", x))))
+}
+
+func TestCheckFlossing(t *testing.T) {
+	for _, variant := range []string{"exact", "a", "b", "c"} {
+		l := free[float64](t, unnamed{models.Rate{N: 5}}, 2, 3, 1)
+		err := stability.CheckFlossing(l, stability.Flossing{Variant: variant})
+		if want := variant == "exact"; want != (err == nil) || err != nil && !strings.Contains(err.Error(), "no recurrent synapses") {
+			t.Errorf("%s: %v", variant, err)
+		}
+		named := free[float64](t, models.Rate{N: 5}, 2, 3, 1)
+		if err := stability.CheckFlossing(named, stability.Flossing{Variant: variant}); err != nil {
+			t.Errorf("%s: %v", variant, err)
+		}
+		if err := stability.CheckFlossing(named, stability.Flossing{Variant: variant, K: 6}); err == nil || !strings.Contains(err.Error(), "at most the 5 units") {
+			t.Errorf("%s: 6 exponents of 5 units: %v", variant, err)
+		}
+	}
+}
