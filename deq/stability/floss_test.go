@@ -139,6 +139,23 @@ func TestFlossStops(t *testing.T) {
 	}
 }
 
+// The first step measures what FlossingGradient does.
+func TestFlossMeasures(t *testing.T) {
+	seen := map[float64]bool{}
+	for _, warmup := range []int{0, -1, 3} {
+		o := stability.Flossing{K: 2, Horizon: 30, Warmup: warmup, Steps: 1, Seed: 5}
+		_, r := flossed(t, models.Rate{N: 24}, []int{0}, 1e-3, o)
+		want, err := stability.FlossingGradient(ctx, free[float64](t, models.Rate{N: 24}, 2, 8, 1), noise[float64](1), nil, o, nil, 0, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(r.Before.Exponents, want) || math.Abs(r.Losses[0]-lossOf(want, 0)) > 1e-15 || seen[want[0]] {
+			t.Errorf("warm-up %d: exponents %v, want %v", warmup, r.Before.Exponents, want)
+		}
+		seen[want[0]] = true
+	}
+}
+
 // A flossing that is handed over to another flosser goes on to the same bits.
 func TestFlossGoesOn(t *testing.T) {
 	for status, c := range map[string]struct {

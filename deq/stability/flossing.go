@@ -73,9 +73,11 @@ func (o Flossing) withDefaults() Flossing {
 	if o.Warmup == 0 {
 		o.Warmup = 10 + (o.Horizon+9)/10
 	}
-	o.Warmup = max(0, o.Warmup)
 	return o
 }
+
+// measured is the number of steps after the warm-up.
+func (o Flossing) measured() int { return o.Horizon - max(0, o.Warmup) }
 
 // CheckFlossing reports why a layer cannot be flossed with those options.
 func CheckFlossing[T deq.Float](l *deq.Layer[T], o Flossing) error {
@@ -172,7 +174,7 @@ func follow[T deq.Float](ctx context.Context, f *flow[T], o Flossing) (*passage[
 			continue
 		}
 		for i := range p.exponents {
-			p.exponents[i] += math.Log(f.r[i*f.k+i]) / float64(o.Horizon-o.Warmup)
+			p.exponents[i] += math.Log(f.r[i*f.k+i]) / float64(o.measured())
 		}
 	}
 	p.q = append(p.q, slices.Clone(f.q))
@@ -193,7 +195,7 @@ func back[T deq.Float](ctx context.Context, f *flow[T], p *passage[T], o Flossin
 	k, n := f.k, f.n
 	c := make([]float64, k)
 	for i, v := range p.exponents {
-		c[i] = 2 * (v - o.Target) / float64(k*(o.Horizon-o.Warmup)*o.Batch)
+		c[i] = 2 * (v - o.Target) / float64(k*o.measured()*o.Batch)
 	}
 	dq, dz := make([]float64, k*n), make([]float64, n)
 	s := make([]float64, k*k)

@@ -20,7 +20,7 @@ const flossDoc = `gradient flossing before training lets e-prop learn from weigh
 Trains all parameters of z ← tanh(Wz + Ux + b), 64 units, W = g·randn/√N, by e-prop on delayed match to
 sample (the laboratory's timings) for 1,500 updates of 32 fresh trials, ten seeds: as it is drawn and
 after gradient flossing, which moves the 8 largest Lyapunov exponents to 0 in up to 200 updates of Adam
-at 0.001, over trajectories of 48 steps driven by the task's inputs; exact, or by the gradients a, b and c
+at 0.001, each over 4 trajectories of 48 steps driven by the task's inputs; exact, or by the gradients a, b and c
 that leave out what is not local (a and b) or take the states' way within the units alone (c).
 Checked: at g = 0.5 e-prop does not learn (mean accuracy on 10,000 test trials at most 0.6), and does after
 flossing, exact and by both local gradients (at least 0.95), by a difference above 0 with its 95 %
@@ -48,7 +48,7 @@ func floss(ctx context.Context, o experiments.Options) (*experiments.Result, err
 			for _, s := range seeds(o, runs) {
 				p := plan{task: "dms", label: v, gain: g, units: 64, batch: 32, updates: 1500, seed: s, sets: slices.Concat(labSets("dms", 10000), byEProp.sets)}
 				if v != "none" {
-					p.floss = train.Flossing{Times: 1, Flossing: stability.Flossing{K: 8, Horizon: 48, Steps: 200, Variant: v}}
+					p.floss = train.Flossing{Times: 1, Flossing: stability.Flossing{K: 8, Horizon: 48, Batch: 4, Steps: 200, Variant: v}}
 				}
 				plans = append(plans, p)
 			}
