@@ -27,6 +27,7 @@ type Equilibrium[T Float] struct {
 	forward Solver[T] // that found it
 	loss    Loss[T]   // that it is for, or nil
 	masked  int       // of Repeat: the sample whose masks all rows have, from 1; 0 for their own
+	noise   [][]T     // of a step of a trajectory: by input of noise [rows, width]; nil for none
 }
 
 // Solve finds the fixed points for the inputs x [rows, Inputs], from the states z0 [rows,
@@ -102,6 +103,10 @@ func (e *Equilibrium[T]) Repeat(sample, rows int) (*Equilibrium[T], error) {
 	}
 	if e.fz != nil {
 		same.fz = slices.Repeat(e.fz[sample*l.Units:(sample+1)*l.Units], rows)
+	}
+	for _, n := range e.noise {
+		width := len(n) / e.Rows
+		same.noise = append(same.noise, slices.Repeat(n[sample*width:(sample+1)*width], rows))
 	}
 	return same, nil
 }
@@ -304,7 +309,7 @@ func (e *Equilibrium[T]) apply(f function, in, out []T) error {
 func (e *Equilibrium[T]) accumulate(f function, z, u []T, g Params[T]) error {
 	there := e
 	if &z[0] != &e.Z[0] {
-		there = &Equilibrium[T]{layer: e.layer, id: e.layer.points.Add(1), X: e.X, Z: z, masked: e.masked}
+		there = &Equilibrium[T]{layer: e.layer, Rows: e.Rows, id: e.layer.points.Add(1), X: e.X, Z: z, masked: e.masked, noise: e.noise}
 	}
 	return e.layer.accumulate(e.Rows, g, func(s *shard[T], n int) (*unit[T], error) {
 		return s.apply(f, there.at(s, n), s.all(n), e.states(s, n, u))
@@ -335,6 +340,9 @@ func (e *Equilibrium[T]) at(s *shard[T], n int) at[T] {
 	here := at[T]{id: e.id, x: e.inputs(s, n), z: e.states(s, n, e.Z), masked: e.masked}
 	if e.fz != nil {
 		here.fz = e.states(s, n, e.fz)
+	}
+	for _, v := range e.noise {
+		here.noise = append(here.noise, s.part(v, n, len(v)/e.Rows))
 	}
 	return here
 }

@@ -39,6 +39,7 @@ type unit[T Float] struct {
 	version uint64 // of the parameters it has packed
 	drawn   uint64 // of the masks that it holds
 	masks   [][]T  // those samples' masks
+	noise   [][]T  // and their noise; empty for none
 	point   uint64 // the point that it holds; 0 for none
 	rows    []int  // the samples of it that it holds
 	x, z    []T    // those samples' inputs and states
@@ -123,7 +124,8 @@ func (s *shard[T]) current(f function) (*unit[T], error) {
 type at[T Float] struct {
 	id       uint64
 	x, z, fz []T
-	masked   int // as of the Equilibrium
+	masked   int   // as of the Equilibrium
+	noise    [][]T // of the cell's inputs of noise; nil for none
 }
 
 // prepared returns the unit of f with the parameters of now, holding the samples rows
@@ -140,6 +142,9 @@ func (s *shard[T]) prepared(f function, p at[T], rows []int) (*unit[T], error) {
 		return u, nil
 	}
 	if err := s.bindMasks(u, rows, p.masked); err != nil {
+		return nil, err
+	}
+	if err := u.bindNoise(p.noise, rows); err != nil {
 		return nil, err
 	}
 	if u.expr.fz != nil {
@@ -179,7 +184,7 @@ func (s *shard[T]) give(u *unit[T], p at[T], rows []int) error {
 		u.fz = gather(u.fz, p.fz, rows, s.layer.Units)
 		return u.program.Bind(u.expr.fz, u.fz)
 	}
-	f, err := s.prepared(cell, at[T]{id: p.id, x: p.x, masked: p.masked}, rows)
+	f, err := s.prepared(cell, at[T]{id: p.id, x: p.x, masked: p.masked, noise: p.noise}, rows)
 	if err != nil {
 		return err
 	}

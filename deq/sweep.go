@@ -172,13 +172,9 @@ func (w *sweep[T]) draw(t int, stream func(name string, t, sample int) *rand.Ran
 			w.noise = append(w.noise, make([]T, noise.Node.Shape().TotalSize()))
 		}
 		width := noise.Node.Shape()[1]
-		for b := range w.n {
-			r := stream(noise.Name, t, w.shard.start+b)
-			for k := range width {
-				w.noise[i][b*width+k] = T(noise.SD * r.NormFloat64())
-			}
-		}
-		if err := w.forward.program.Bind(noise.Node, w.noise[i][:w.n*width]); err != nil {
+		drawn := w.noise[i][:w.n*width]
+		drawNoise(noise.Name, noise.SD, drawn, width, t, w.shard.start, stream)
+		if err := w.forward.program.Bind(noise.Node, drawn); err != nil {
 			return err
 		}
 		w.drawn = true

@@ -16,7 +16,7 @@ func (p Passage[T]) online(ctx context.Context, visit func(t int, e *deq.Equilib
 		if err := ctx.Err(); err != nil {
 			return fmt.Errorf("stopped at step %d: %w", t, err)
 		}
-		e, err := p.Layer().At(p.Input(t), z)
+		e, err := p.At(t, z)
 		if err != nil {
 			return err
 		}

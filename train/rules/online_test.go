@@ -2,24 +2,33 @@ package rules_test
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"testing"
 
 	"attractor/deq"
+	"attractor/internal/rng"
 	"attractor/models"
 	"attractor/train/rules"
 	"attractor/train/rules/ruletest"
 )
+
+// noise is that of the models that have some.
+func noise(name string, step, sample int) *rand.Rand {
+	return rng.Stream(1, name, uint64(step), uint64(sample))
+}
 
 // Forwards or backwards, the gradient is the same: on trials with losses at several steps, and on
 // relaxations.
 func TestRTRLIsBPTT(t *testing.T) {
 	for _, m := range []models.Model{
 		models.Rate{N: 6, Gain: 1.2}, models.Rate{N: 6, Gain: 1.2, Leak: 0.3}, models.Rate{N: 6, Gain: 1.2, Leak: 0.6, Activation: "relu"},
-		models.Rate{N: 6, Normalize: "weight", Leak: 0.5}, models.GRU{N: 9, Gain: 1.3, GateGain: 1.2}, // more units than samples
+		models.Rate{N: 6, Normalize: "weight", Leak: 0.5}, models.Rate{N: 6, Gain: 1.2, Leak: 0.5, Noise: 0.3},
+		models.Rate{N: 6, Gain: 1.2, Noise: 0.3, Activation: "softplus"}, models.GRU{N: 9, Gain: 1.3, GateGain: 1.2}, // more units than samples
 	} {
 		t.Run(fmt.Sprintf("%+v", m), func(t *testing.T) {
 			trials := ruletest.NewTrials(t, m, 7, 0)
+			trials.Noise = noise
 			want := trials.Gradient(t, rules.BPTT[float64]{})
 			near(t, "trials", trials.Gradient(t, rules.RTRL[float64]{}), want, 1e-10)
 			apart(t, "a window", trials.Gradient(t, rules.TBPTT[float64]{Window: 3}), want, 1e-4)
