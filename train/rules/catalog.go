@@ -23,6 +23,8 @@ func Catalog[T deq.Float]() *catalog.Catalog[Rule[T]] {
 		mdglEntry[T](),
 		modPropEntry[T](),
 		rtrlEntry[T](),
+		uoroEntry[T](),
+		kfRTRLEntry[T](),
 		neumannEntry[T](),
 		phantomEntry[T](),
 		shineEntry[T](),

@@ -10,16 +10,14 @@ import (
 	"attractor/train/rules/ruletest"
 )
 
-// estimates are the mean of many draws of a rule's gradient and its standard errors.
-func estimates(t *testing.T, s rules.Situation[float64], rule rules.EquilibriumRule[float64], draws int) (mean, se deq.Params[float64]) {
+// estimates are the mean of many draws of a gradient and its standard errors.
+func estimates(t *testing.T, p deq.Params[float64], draws int, gradient func(r rules.Randomness, g deq.Params[float64]) error) (mean, se deq.Params[float64]) {
 	t.Helper()
-	p := s.Layer().Params
 	mean, se = p.ZerosLike(), p.ZerosLike()
 	g := p.ZerosLike()
 	for step := range draws {
 		g.Clear()
-		s.Random.Step = uint64(step)
-		if _, err := rule.Gradient(ctx, s, g); err != nil {
+		if err := gradient(rules.Randomness{Step: uint64(step)}, g); err != nil {
 			t.Fatal(err)
 		}
 		for i := range g {
@@ -70,7 +68,11 @@ func TestPerturbationIsUnbiased(t *testing.T) {
 		{"weight-perturbation", rules.WeightPerturbation[float64]{Perturbation: rules.Perturbation{Sigma: 1e-3}}},
 	} {
 		const draws = 3000
-		mean, se := estimates(t, s, tt.rule, draws)
+		mean, se := estimates(t, b.Layer.Params, draws, func(r rules.Randomness, g deq.Params[float64]) error {
+			s.Random = r
+			_, err := tt.rule.Gradient(ctx, s, g)
+			return err
+		})
 		square, largest := deviation(mean, se, exact)
 		t.Logf("%s: mean square deviation %.2f, largest %.1f standard errors, cosine %.3f", tt.name, square, largest, ruletest.Cosine(mean, exact))
 		if square > 1.5 || largest > 4.5 {

@@ -22,7 +22,9 @@ func TestContract(t *testing.T) {
 				rule = rules.Unrolled[float64]{Steps: 400}
 			case "reversible":
 				rule = rules.Reversible[float64]{Steps: 100, Every: 8}
-			case "node-perturbation": // or in the mean
+			case "uoro": // or in the mean
+				rule = rules.UORO[float64]{Estimate: rules.Estimate{Draws: 40}}
+			case "node-perturbation":
 				rule = rules.NodePerturbation[float64]{Perturbation: rules.Perturbation{Draws: 50}}
 			case "weight-perturbation":
 				rule = rules.WeightPerturbation[float64]{Perturbation: rules.Perturbation{Draws: 200}}
