@@ -110,6 +110,9 @@ func (l *Layer[T]) Noisy() bool {
 	return err == nil && len(u.expr.noises) > 0
 }
 
+// LeakRate is the α of a cell (1−α)z + α(…), 1 of one without a leak.
+func (l *Layer[T]) LeakRate() float64 { return l.leak }
+
 // Batch is the largest number of samples of one solve.
 func (l *Layer[T]) Batch() int { return l.config.Batch }
 

@@ -25,6 +25,7 @@ func Catalog[T deq.Float]() *catalog.Catalog[Rule[T]] {
 		rtrlEntry[T](),
 		uoroEntry[T](),
 		kfRTRLEntry[T](),
+		kernlEntry[T](),
 		neumannEntry[T](),
 		phantomEntry[T](),
 		shineEntry[T](),

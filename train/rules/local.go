@@ -80,7 +80,9 @@ func (o Local[T]) feed(p Passage[T], g deq.Params[T], visit func(credit func(t i
 	if o.Feedback != "symmetric" {
 		from = l.Twin(func(q deq.Params[T]) {
 			for _, b := range p.Own.Params {
-				copy(q.Data(b.Name), b.Data)
+				if b.Role == models.Readout {
+					copy(q.Data(b.Name), b.Data)
+				}
 			}
 		})
 	}
@@ -115,7 +117,7 @@ func (o Local[T]) feed(p Passage[T], g deq.Params[T], visit func(credit func(t i
 // KolenPollack.
 func (own Own[T]) learnBeside(l *deq.Layer[T], decay T, outer, g deq.Params[T]) {
 	for i, b := range own.Grads {
-		if len(b.Data) == 0 {
+		if len(b.Data) == 0 || b.Role != models.Readout {
 			continue
 		}
 		kernels.Add(b.Data, b.Data, outer.Data(b.Name))

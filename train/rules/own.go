@@ -55,6 +55,17 @@ func NewOwn[T deq.Float](rule Rule[T], l *deq.Layer[T], seed uint64, learns func
 // Bytes is the memory of the parameters and their gradients.
 func (o Own[T]) Bytes() int { return o.Params.Bytes() + o.Grads.Bytes() }
 
+// diagonal is a square matrix that starts as a multiple of the identity.
+type diagonal struct{ value float64 }
+
+// Draw implements models.Init.
+func (i diagonal) Draw(_ *rand.Rand, shape []int, dst []float64) {
+	clear(dst)
+	for k := range shape[0] {
+		dst[k*shape[1]+k] = i.value
+	}
+}
+
 // Randomness is where a rule draws from: its zero value will do.
 type Randomness struct{ Seed, Step uint64 }
 
