@@ -129,7 +129,7 @@ func (t *tally) reads() Reads {
 		Tangent:           t.of(tangent, recurrent),
 		Transposed:        t.of(adjoint, pullback, recurrentAdjoint, jacobianNorm, stepAdjoint, stepInputs, tangentPullback, tangentPullbackCut),
 		Synaptic:          t.of(gain, gradient, pullback, preGradient, adjointCut, stepCut, stepUnit, stepGradient, stepCutGradient, local, tangentPullback, tangentPullbackCut, tangentPullbackFrozen),
-		Readout:           t.of(readout, stepReadout),
+		Readout:           t.of(readout, rates, stepReadout),
 		ReadoutTransposed: t.of(readoutAdjoint, readoutGradient, stepReadoutGradient),
 		Solves:            t.solves.Load(),
 	}

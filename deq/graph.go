@@ -42,6 +42,7 @@ const (
 	stepCutGradient                       // stepGradient with what synapses get cut
 	stepGradient                          // uᵀ ∂f/∂θ from the marks of several steps, whose rows follow one another
 	readout                               // y(z)
+	rates                                 // r(z) of a readout y = r·Wᵀ + b
 	readoutAdjoint                        // uᵀ ∂y/∂z
 	readoutGradient                       // uᵀ ∂y/∂z, uᵀ ∂y/∂θ
 	stepReadout                           // readout of several steps, whose rows follow one another
@@ -54,7 +55,7 @@ func (f function) String() string {
 		"recurrent adjoint", "pre-activation gradient", "sight of synapses", "norm of the Jacobian",
 		"pullback of a tangent", "cut pullback of a tangent", "frozen pullback of a tangent",
 		"step", "adjoint of a step", "adjoint of a step and its inputs", "cut adjoint of a step", "own adjoint of a step's units",
-		"cut gradient of steps", "gradient of steps", "readout", "readout adjoint", "readout gradient", "readout of steps", "readout gradient of steps"}[f]
+		"cut gradient of steps", "gradient of steps", "readout", "rates that are read out", "readout adjoint", "readout gradient", "readout of steps", "readout gradient of steps"}[f]
 }
 
 // expression is the graph of one function: what it computes and from which inputs.
@@ -97,7 +98,7 @@ func (f function) ofStep() bool {
 // ofReadout reports whether the function is of the readout, not of the cell.
 func (f function) ofReadout() bool {
 	switch f {
-	case readout, readoutAdjoint, readoutGradient, stepReadout, stepReadoutGradient:
+	case readout, rates, readoutAdjoint, readoutGradient, stepReadout, stepReadoutGradient:
 		return true
 	}
 	return false
@@ -165,6 +166,8 @@ func express(f function, m models.Model, dims dims, rows int, dtype tensor.Dtype
 	switch f {
 	case cell, readout, stepReadout:
 		e.outs, e.param = gorgonia.Nodes{out}, []int{ofState}
+	case rates:
+		err = e.rates(s, out, dims.params)
 	case step:
 		e.mark(s, out, dims.params)
 	case adjoint, readoutAdjoint, stepAdjoint:

@@ -155,7 +155,7 @@ func (m Feedback) Readout(s *Scope, x *gorgonia.Node) *gorgonia.Node {
 	if m.State == "current" {
 		x = s.Phi(m.Activation, x)
 	}
-	z := s.MatMul(x, s.Param("n"), false, true)
+	z := s.Linear("n", x)
 	if m.Extra == 0 || s.err != nil {
 		return z
 	}

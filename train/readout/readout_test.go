@@ -145,6 +145,52 @@ func TestRLSIsRidge(t *testing.T) {
 	}
 }
 
+// Resumed from what it has seen, recursive least squares goes on as if it had not stopped.
+func TestResumeRLS(t *testing.T) {
+	const units, n, alpha = 7, 30, 0.5
+	r, y := normals("r", n*units), normals("y", n)
+	gram := make([]float64, units*units)
+	for i := range units {
+		gram[i*units+i] = alpha
+	}
+	through, err := readout.NewRLS(units, alpha)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, resumed := make([]float64, units), make([]float64, units)
+	for i := range n {
+		again, err := readout.ResumeRLS(units, gram)
+		if err != nil {
+			t.Fatal(err)
+		}
+		x := r[i*units : (i+1)*units]
+		for _, s := range []struct {
+			*readout.RLS
+			w []float64
+		}{{through, w}, {again, resumed}} {
+			e := -y[i]
+			for k, v := range x {
+				e += s.w[k] * v
+			}
+			s.Update(s.w, x, []float64{e})
+		}
+		for k, v := range x {
+			for j, u := range x {
+				gram[k*units+j] += v * u
+			}
+		}
+	}
+	if d := distance(w, resumed); d > 1e-12 {
+		t.Errorf("off by %.2g", d)
+	}
+	gram[0] = -1
+	for name, c := range map[string][]float64{"not positive definite": gram, "of another size": gram[1:], "not finite": append([]float64{math.NaN()}, gram[1:]...)} {
+		if _, err := readout.ResumeRLS(units, c); err == nil {
+			t.Errorf("a matrix that is %s is accepted", name)
+		}
+	}
+}
+
 func TestErrors(t *testing.T) {
 	for name, f := range map[string]func() error{
 		"no samples":     func() error { _, err := readout.Ridge(2, nil, nil, 0); return err },

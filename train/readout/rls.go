@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"attractor/internal/kernels"
+
+	"gonum.org/v1/gonum/mat"
 )
 
 // RLS is recursive least squares: it keeps P = (αI + Σ r rᵀ)⁻¹ over the rates r it has seen. From
@@ -27,6 +29,25 @@ func NewRLS(units int, alpha float64) (*RLS, error) {
 	for i := range units {
 		s.p[i*units+i] = 1 / alpha
 	}
+	return s, nil
+}
+
+// ResumeRLS goes on from the gram = αI + Σ r rᵀ [units, units] of what was seen before, with P = gram⁻¹. A gram that
+// is not positive definite is an error.
+func ResumeRLS(units int, gram []float64) (*RLS, error) {
+	if units < 1 || len(gram) != units*units || !kernels.AllFinite(gram) {
+		return nil, fmt.Errorf("readout: recursive least squares of %d units from %d numbers: expected %d, all finite", units, len(gram), units*units)
+	}
+	var f mat.Cholesky
+	if !f.Factorize(mat.NewSymDense(units, append([]float64(nil), gram...))) {
+		return nil, fmt.Errorf("readout: recursive least squares: the matrix αI + Σ r rᵀ of %d units is not positive definite: a larger α, or float64, makes it so", units)
+	}
+	var p mat.SymDense
+	if err := f.InverseTo(&p); err != nil {
+		return nil, fmt.Errorf("readout: recursive least squares: %w; a larger α makes the problem regular", err)
+	}
+	s := &RLS{units: units, p: make([]float64, units*units), pr: make([]float64, units), k: make([]float64, units)}
+	mat.NewDense(units, units, s.p).Copy(&p)
 	return s, nil
 }
 

@@ -44,5 +44,6 @@ func Catalog[T deq.Float]() *catalog.Catalog[Rule[T]] {
 		weightPerturbationEntry[T](),
 		leastControlEntry[T](),
 		leastControlLearnedEntry[T](),
+		forceEntry[T](),
 	)
 }

@@ -58,13 +58,13 @@ func CheckAudit(t testing.TB, rule rules.Rule[float64]) error {
 		noise(o.DZ)
 		return l
 	})
-	readsDZ := err != nil || Distance(noDZ.grads, plain.grads) != 0
+	readsDZ := err != nil || differ(rule, noDZ.grads, plain.grads)
 	blind, err := b.run(rule, func(o *deq.Output[float64], l deq.Loss[float64]) deq.Loss[float64] {
 		noise(o.DZ)
 		noise(o.DY)
 		return valuesOnly{l, noise}
 	})
-	global := err == nil && Distance(blind.grads, plain.grads) == 0
+	global := err == nil && !differ(rule, blind.grads, plain.grads)
 
 	var errs []error
 	claim := func(name string, claimed, found bool, how string) {
@@ -135,7 +135,7 @@ func (b *Bench) readsReadout(rule rules.Rule[float64], plain outcome) (bool, err
 		copy(o.DZ, was.DZ)
 		return l
 	})
-	return err != nil || Distance(other.grads, plain.grads) != 0, nil
+	return err != nil || differ(rule, other.grads, plain.grads), nil
 }
 
 // transport is how much the gradients of the weights into unit 0 depend on the weights out of

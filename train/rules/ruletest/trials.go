@@ -135,6 +135,19 @@ func testTrials(t *testing.T, rule rules.TemporalRule[float64]) {
 	if d := Distance(once, b.Gradient(t, rules.BPTT[float64]{})); rule.Exact() != (d < 1e-9) {
 		t.Errorf("on trials, the rule says that it is exact: %v; it is off by %.2g", rule.Exact(), d)
 	}
+	if _, ok := rule.(rules.ReadoutRule); ok {
+		before := p.Outputs.Loss()
+		for i, param := range b.Layer.Params {
+			for k, v := range once[i].Data {
+				param.Data[k] -= v
+			}
+		}
+		b.Layer.Updated()
+		if after := b.Passage(t, rule).Outputs.Loss(); !(after < 0.5*before) {
+			t.Errorf("on trials, a step of the readout changes the loss from %.3g to %.3g", before, after)
+		}
+		return
+	}
 	weak := NewTrials(t, models.Rate{N: units, Gain: 1e-4}, 1, 1)
 	weak.Mirrored = true
 	if c := Cosine(weak.Gradient(t, rule), weak.Gradient(t, rules.BPTT[float64]{})); !(c > 0.5) {
