@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 
 	"attractor/deq"
 	"attractor/internal/rng"
@@ -45,7 +46,11 @@ func (t *Trainer[T]) checkSequence() error {
 // sequence is what a TemporalRule runs through, with the noise of this step of training.
 func (t *Trainer[T]) sequence(batch *tasks.Batch[T]) deq.Sequence[T] {
 	seed, update := t.settings.Seed, uint64(t.Step)
-	return deq.Sequence[T]{Rows: len(batch.Rows), Steps: batch.Steps, X: batch.X, Noise: func(name string, step, sample int) *rand.Rand {
+	var start []T
+	if t.Data.Start != 0 {
+		start = slices.Repeat([]T{T(t.Data.Start)}, len(batch.Rows)*t.Layer.Units)
+	}
+	return deq.Sequence[T]{Rows: len(batch.Rows), Steps: batch.Steps, X: batch.X, Z0: start, Noise: func(name string, step, sample int) *rand.Rand {
 		return rng.Stream(seed, "noise/"+name, update, uint64(step), uint64(sample))
 	}}
 }

@@ -108,6 +108,10 @@ var resumed = []struct {
 	{"trials, truncated", []string{"task={name: adding, trials: 40, test_trials: 10, steps: 12}", "model={name: gru, units: 5}", "rule={name: tbptt, window: 4, stride: 2}"}},
 	{"flossed", []string{"task={name: cxt, trials: 64, test_trials: 20}", "flossing={times: 3, every: 5, exponents: 2, horizon: 20, steps: 4, batch: 2}"}},
 	{"flossed by epochs", []string{"task={name: cxt, trials: 64, test_trials: 20}", "rule=e-prop", "flossing={times: 2, start: 1, every: 1, unit: epochs, variant: b, horizon: 20, steps: 3}"}},
+	{"trials, uoro", []string{"task={name: cxt, trials: 64, test_trials: 20}", "rule=uoro"}},
+	{"trials, kernl", []string{"task={name: cxt, trials: 64, test_trials: 20}", "rule={name: kernl, feedback: adaptive}"}},
+	{"trials, force", []string{"task={name: rflo-sine, trials: 64}", "rule=force"}},
+	{"force", []string{"task={name: linear, train: 64, test: 32}", "rule=force", "train.batch=13"}},
 	{"dropout", []string{"model={dropout: 0.3, normalize: spectral}", "train.certificate=5"}},
 	{"regression", []string{"task={name: linear, train: 64, test: 32}", "rule=implicit", "train.holdout=true", "train.batch=13"}},
 }

@@ -10,6 +10,7 @@ import (
 
 	"attractor/deq"
 	"attractor/deq/stability"
+	"attractor/internal/kernels"
 	"attractor/internal/options"
 	"attractor/internal/rng"
 	"attractor/models"
@@ -39,6 +40,7 @@ type Trainer[T deq.Float] struct {
 	grads     deq.Params[T]
 	trained   []int // indices of the parameters that learn
 	learnCell bool
+	ofReadout bool // whether the rule trains the readout, by steps of its own
 
 	eigenvalues int // to be recorded
 
@@ -247,21 +249,26 @@ func NewOn[T deq.Float](c Config[T], p Parts[T], data *tasks.Dataset) (*Trainer[
 		}
 	}
 	t.grads = t.Layer.Params.ZerosLike()
+	_, t.ofReadout = t.rule.(rules.ReadoutRule)
 	learning := map[string]bool{}
 	for i, param := range t.Layer.Params {
-		if learns(s.Trained, param.Role) {
+		if learns(s.Trained, param.Role) && !(t.ofReadout && param.Role.OfCell()) {
 			t.trained = append(t.trained, i)
-			t.learnCell = t.learnCell || t.Layer.InCell(i)
+			t.learnCell = t.learnCell || t.Layer.InCell(i) && !t.ofReadout
 			learning[param.Name] = true
 		}
 	}
-	if t.learnCell {
+	if t.ofReadout && len(t.trained) == 0 && s.Trained != "none" {
+		return nil, fmt.Errorf("train: rule %q trains the readout, which train.trained %s leaves as it is: choose all or readout", c.Rule.Name, s.Trained)
+	}
+	if t.asked() {
 		t.Own = rules.NewOwn(t.rule, t.Layer, s.Seed, func(name string) bool { return learning[name] })
 	}
 	var params []optim.Param
-	names, values, _ := t.moved()
-	for i, name := range names {
-		params = append(params, optim.Param{Name: name, N: len(values[i])})
+	if names, values, _ := t.moved(); !t.ofReadout {
+		for i, name := range names {
+			params = append(params, optim.Param{Name: name, N: len(values[i])})
+		}
 	}
 	if t.state, err = c.Optimizer.Value.Start(params); err != nil {
 		return nil, fmt.Errorf("train: optimizer %q: %w", c.Optimizer.Name, err)
@@ -278,6 +285,9 @@ func NewOn[T deq.Float](c Config[T], p Parts[T], data *tasks.Dataset) (*Trainer[
 	}
 	return t, nil
 }
+
+// asked reports whether the rule is asked for a gradient.
+func (t *Trainer[T]) asked() bool { return t.learnCell || t.ofReadout && len(t.trained) > 0 }
 
 func learns(trained string, r models.Role) bool {
 	switch trained {
@@ -299,7 +309,7 @@ func (t *Trainer[T]) Steps() int {
 	return t.settings.Epochs * t.batches.Len()
 }
 
-// moved lists what the optimiser moves: the parameters that learn, and those of the rule's own.
+// moved lists what the optimiser moves, or a rules.ReadoutRule by itself: the parameters that learn, and those of the rule's own.
 func (t *Trainer[T]) moved() (names []string, params, grads [][]T) {
 	for _, i := range t.trained {
 		names = append(names, t.Layer.Params[i].Name)
@@ -462,7 +472,11 @@ func (t *Trainer[T]) gradients(ctx context.Context, batch *tasks.Batch[T], guess
 			return s, t.stepError(err)
 		}
 		s.Trajectory, s.Z = tr, tr.Last()
-		if s.Outputs, err = t.readOut(ctx, tr, batch, t.grads); err != nil {
+		ofReadout := t.grads
+		if t.ofReadout {
+			ofReadout = nil
+		}
+		if s.Outputs, err = t.readOut(ctx, tr, batch, ofReadout); err != nil {
 			return s, t.stepError(err)
 		}
 		s.Record.Residual = Number(math.NaN())
@@ -479,7 +493,7 @@ func (t *Trainer[T]) gradients(ctx context.Context, batch *tasks.Batch[T], guess
 				return s, t.stepError(err)
 			}
 		}
-		if t.learnCell {
+		if t.asked() {
 			report, err = rule.Gradient(ctx, rules.Passage[T]{
 				Trajectory: tr, Outputs: s.Outputs, Loss: loss,
 				Own: t.Own, Random: rules.Randomness{Seed: t.settings.Seed, Step: uint64(t.Step)}, Trained: t.trained,
@@ -554,11 +568,21 @@ func (t *Trainer[T]) update(s *Step[T]) error {
 		}
 		return nil
 	}
-	s.Record.GradNorm = Number(optim.ClipNorm(grads, t.settings.Clip))
-	if len(t.trained) == 0 {
-		return nil
+	clip := t.settings.Clip
+	if t.ofReadout {
+		clip = 0 // only measured
 	}
-	t.state.Step(t.Scale*t.schedule.Factor(int64(t.Step)), params, grads)
+	s.Record.GradNorm = Number(optim.ClipNorm(grads, clip))
+	switch {
+	case len(t.trained) == 0:
+		return nil
+	case t.ofReadout:
+		for i, p := range params {
+			kernels.Sub(p, p, grads[i])
+		}
+	default:
+		t.state.Step(t.Scale*t.schedule.Factor(int64(t.Step)), params, grads)
+	}
 	t.Layer.Updated()
 	return nil
 }

@@ -361,6 +361,11 @@ func Applicable[T deq.Float](base train.Config[T], parts train.Parts[T], names [
 		if err != nil {
 			return nil, nil, err
 		}
+		if _, ok := c.Rule.Value.(rules.ReadoutRule); ok {
+			err := fmt.Errorf("rule %q trains the readout and leaves the cell as it is: what is compared is how the cell learns", name)
+			no = append(no, NotApplicable{Rule: name, Reason: err.Error(), err: err})
+			continue
+		}
 		if _, err := train.NewOn(c, parts, data); err != nil {
 			no = append(no, NotApplicable{Rule: name, Reason: strings.TrimPrefix(err.Error(), "train: "), err: err})
 			continue

@@ -60,6 +60,8 @@ type Dataset struct {
 	Train   Split
 	Test    Split
 
+	Start float64 // of every number of a network's state at the beginning of a trial
+
 	Ideal float64 // the accuracy of the ideal observer, which no network can surpass; 0 where it is not known
 }
 
@@ -189,6 +191,9 @@ func (d *Dataset) Check() error {
 	if d.Inputs < 1 || d.Outputs < 1 {
 		return &DataError{Task: d.Name, Row: -1, Step: -1, Column: -1, Expected: "at least one input and one output",
 			Found: fmt.Sprintf("%d inputs and %d outputs", d.Inputs, d.Outputs)}
+	}
+	if d.Start-d.Start != 0 {
+		return &DataError{Task: d.Name, Row: -1, Step: -1, Column: -1, Expected: "a finite state at the beginning", Found: fmt.Sprint(d.Start)}
 	}
 	if err := d.check("train", d.Train); err != nil {
 		return err

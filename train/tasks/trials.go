@@ -15,6 +15,7 @@ type trials struct {
 	inputs, outputs int
 	steps           int     // of the longest trial that can be drawn, to which all are padded
 	ideal           float64 // Dataset.Ideal
+	start           float64 // Dataset.Start
 	train, test     int     // trials
 	draw            func(t *trial)
 }
@@ -97,7 +98,7 @@ func (s trials) load(seed uint64) (*Dataset, error) {
 		}
 		return out
 	}
-	return &Dataset{Name: s.name, Kind: s.kind, Inputs: s.inputs, Outputs: s.outputs, Steps: s.steps, Ideal: s.ideal,
+	return &Dataset{Name: s.name, Kind: s.kind, Inputs: s.inputs, Outputs: s.outputs, Steps: s.steps, Ideal: s.ideal, Start: s.start,
 		Train: part("train", s.train), Test: part("test", s.test)}, nil
 }
 
