@@ -31,6 +31,27 @@ const bellecRef = `@article{bellec2020solution,
   doi     = {10.1038/s41467-020-17236-y}
 }`
 
+const murrayRef = `@article{murray2019local,
+  title   = {Local Online Learning in Recurrent Networks with Random Feedback},
+  author  = {Murray, James M.},
+  journal = {eLife},
+  volume  = {8},
+  pages   = {e43299},
+  year    = {2019},
+  doi     = {10.7554/eLife.43299}
+}`
+
+const sussilloRef = `@article{sussillo2009generating,
+  title   = {Generating Coherent Patterns of Activity from Chaotic Neural Networks},
+  author  = {Sussillo, David and Abbott, L. F.},
+  journal = {Neuron},
+  volume  = {63},
+  number  = {4},
+  pages   = {544--557},
+  year    = {2009},
+  doi     = {10.1016/j.neuron.2009.07.018}
+}`
+
 // Entries lists the experiments.
 func Entries() []catalog.Entry[experiments.Experiment] {
 	return []catalog.Entry[experiments.Experiment]{
@@ -41,6 +62,7 @@ func Entries() []catalog.Entry[experiments.Experiment] {
 		{Name: "liu2024/gain", Value: experiments.Func(gain), Refs: []string{ref, bellecRef}, Doc: gainDoc},
 		{Name: "liu2024/floss", Value: experiments.Func(floss), Refs: []string{ref, engelkenRef, bellecRef}, Doc: flossDoc},
 		{Name: "liu2024/xor", Value: experiments.Func(xor), Refs: []string{ref, engelkenRef}, Doc: xorDoc},
+		{Name: "liu2024/rflo-sine", Value: experiments.Func(rfloSine), Refs: []string{ref, murrayRef, sussilloRef}, Doc: rfloSineDoc},
 	}
 }
 
