@@ -123,7 +123,7 @@ func TestFactorsNeedMemory(t *testing.T) {
 	}
 	const p = 256*256 + 2*256 + 256
 	uoro := (31*(2*256+p) + 256 + 2*p) * 4
-	kf := (31*(256*256+259) + 256*256 + 257*259) * 4
+	kf := (31*(256*256+259) + 257*259) * 4
 	for _, c := range []struct {
 		rule func(maxBytes int) rules.Rule[float32]
 		need int

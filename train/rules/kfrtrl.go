@@ -67,11 +67,10 @@ func (r KFRTRL[T]) Check(l *deq.Layer[T]) error {
 
 // bytes is the memory that a batch needs: a float, since it may be beyond an int.
 func (KFRTRL[T]) bytes(l *deq.Layer[T], groups []group, rows int) float64 {
-	square := float64(l.Units) * float64(l.Units/l.Slots())
-	sum, sample := square, 0.0
+	n, sum, sample := float64(l.Units/l.Slots()), 0.0, 0.0
 	for _, o := range groups {
-		sum += float64(o.pre) * float64(1+l.Units/l.Slots())
-		sample += square + float64(o.pre)
+		sum += float64(o.all) * (1 + n)
+		sample += n*float64(l.Units) + float64(o.all)
 	}
 	return (sum + float64(rows)*sample) * float64(bytesOf(make([]T, 1)))
 }
@@ -126,7 +125,7 @@ func direct[T deq.Float](l *deq.Layer[T]) (seen deq.Local[T], err error) {
 type group struct {
 	synapses []int
 	width    []int // of each: its presynaptic units, 1 for a bias
-	pre      int   // of all
+	all      int   // of all of them
 }
 
 // groupsOf lists the groups of a cell, of which a step has been seen; synapses that do nothing are in none.
@@ -147,7 +146,7 @@ func groupsOf[T deq.Float](l *deq.Layer[T], seen deq.Local[T]) ([]group, error) 
 			groups = append(groups, group{})
 		}
 		o, width := &groups[i], max(y.Pre, 1)
-		o.synapses, o.width, o.pre = append(o.synapses, k), append(o.width, width), o.pre+width
+		o.synapses, o.width, o.all = append(o.synapses, k), append(o.width, width), o.all+width
 	}
 	return groups, nil
 }
@@ -169,7 +168,7 @@ func pullGroup[T deq.Float](l *deq.Layer[T], o group, dw []T, g deq.Params[T]) e
 	first := 0
 	for i, k := range o.synapses {
 		var own []T
-		for at := first; at < len(dw); at += o.pre {
+		for at := first; at < len(dw); at += o.all {
 			own = append(own, dw[at:at+o.width[i]]...)
 		}
 		if err := l.WeightVJP(k, own, g); err != nil {
@@ -180,10 +179,13 @@ func pullGroup[T deq.Float](l *deq.Layer[T], o group, dw []T, g deq.Params[T]) e
 	return nil
 }
 
-// kronecker is the factors of a sample for a group.
+// kronecker is the factors of all samples for a group, with what they add up to.
 type kronecker[T deq.Float] struct {
-	a  []T // A [presynaptic]
-	bt []T // Bᵀ [n, units]
+	group
+	a   []T   // A [rows, presynaptic]
+	b   [][]T // by postsynaptic unit: its column of B [rows, units]
+	pre []T   // â of one sample
+	sum []T   // ∂L/∂w [n, presynaptic]
 }
 
 // Gradient implements TemporalRule.
@@ -199,41 +201,36 @@ func (r KFRTRL[T]) Gradient(ctx context.Context, p Passage[T], g deq.Params[T]) 
 	if err != nil {
 		return Report{}, fmt.Errorf("rules: kf-rtrl: %w", err)
 	}
-	carried := make([][]kronecker[T], p.Rows) // by sample and group
-	for b := range carried {
-		for _, o := range groups {
-			carried[b] = append(carried[b], kronecker[T]{a: make([]T, o.pre), bt: make([]T, n*l.Units)})
+	var carried []kronecker[T]
+	for _, o := range groups {
+		f := kronecker[T]{group: o, a: make([]T, p.Rows*o.all), pre: make([]T, o.all), sum: make([]T, n*o.all)}
+		for range n {
+			f.b = append(f.b, make([]T, p.Rows*l.Units))
 		}
+		carried = append(carried, f)
 	}
-	sums, pre := make([][]T, len(groups)), make([][]T, len(groups)) // dw [n, presynaptic], and â of one sample
-	for k, o := range groups {
-		sums[k], pre[k] = make([]T, n*o.pre), make([]T, o.pre)
-	}
-	next := make([]T, n*l.Units)
 	random := p.Random.Stream("kf-rtrl")
 	for range r.Draws {
-		for _, of := range carried {
-			for _, f := range of {
-				clear(f.a)
-				clear(f.bt)
+		for _, f := range carried {
+			clear(f.a)
+			for _, column := range f.b {
+				clear(column)
 			}
 		}
 		err := p.online(ctx, func(t int, e *deq.Equilibrium[T], dz []T) (err error) {
 			if seen, err = p.Locals(ctx, t, t+1, seen); err != nil {
 				return err
 			}
-			for b, of := range carried {
-				for k, o := range groups {
-					presynaptic(o, seen[0], b, pre[k])
-					if err := of[k].step(e, b, seen[0].Slope[o.synapses[0]], pre[k], sign[T](random), sign[T](random), next); err != nil {
+			for _, f := range carried {
+				for _, column := range f.b {
+					if err := e.JVP(column, column); err != nil {
 						return err
 					}
-					if dz == nil {
-						continue
-					}
-					for i := range n {
-						credit := T(kernels.Dot(dz[b*l.Units:(b+1)*l.Units], of[k].bt[i*l.Units:(i+1)*l.Units]))
-						kernels.Axpy(credit, of[k].a, sums[k][i*o.pre:(i+1)*o.pre])
+				}
+				for row := range p.Rows {
+					f.step(seen[0], row, sign[T](random), sign[T](random))
+					if dz != nil {
+						f.credit(dz, row)
 					}
 				}
 			}
@@ -243,41 +240,45 @@ func (r KFRTRL[T]) Gradient(ctx context.Context, p Passage[T], g deq.Params[T]) 
 			return Report{}, fmt.Errorf("rules: kf-rtrl: %w", err)
 		}
 	}
-	for k, o := range groups {
-		kernels.Scale(sums[k], T(1/float64(r.Draws)), sums[k])
-		if err := pullGroup(l, o, sums[k], g); err != nil {
+	for _, f := range carried {
+		kernels.Scale(f.sum, T(1/float64(r.Draws)), f.sum)
+		if err := pullGroup(l, f.group, f.sum, g); err != nil {
 			return Report{}, fmt.Errorf("rules: kf-rtrl: %w", err)
 		}
 	}
 	return Report{Bytes: int(r.bytes(l, groups, p.Rows))}, nil
 }
 
-// step takes the factors of sample b over a step, in the memory of next [n, units].
-func (f *kronecker[T]) step(e *deq.Equilibrium[T], b int, slope [][]T, pre []T, old, new T, next []T) error {
-	l := e.Layer()
-	n, most := l.Units/l.Slots(), l.Batch()
-	for first := 0; first < n; first += most {
-		rows := min(most, n-first)
-		same, err := e.Repeat(b, rows)
-		if err != nil {
-			return err
-		}
-		if err := same.JVP(f.bt[first*l.Units:(first+rows)*l.Units], next[first*l.Units:(first+rows)*l.Units]); err != nil {
-			return err
-		}
+// step takes the factors of a sample over a step, with B multiplied by J already.
+func (f *kronecker[T]) step(seen deq.Local[T], row int, old, new T) {
+	presynaptic(f.group, seen, row, f.pre)
+	slope, n, a := seen.Slope[f.synapses[0]], len(f.b), f.a[row*f.all:(row+1)*f.all]
+	units := n * len(slope)
+	b, d := 0.0, 0.0 // ‖JB‖² and ‖D‖²
+	for _, column := range f.b {
+		b += kernels.SumSquares(column[row*units : (row+1)*units])
 	}
-	squares := 0.0
 	for _, v := range slope {
-		squares += kernels.SumSquares(v[b*n : (b+1)*n])
+		d += kernels.SumSquares(v[row*n : (row+1)*n])
 	}
-	p0, p1 := balance(norm(next), norm(f.a)), balance(math.Sqrt(squares), norm(pre))
-	kernels.Scale(f.a, old*T(p0), f.a)
-	kernels.Axpy(new*T(p1), pre, f.a)
-	kernels.Scale(f.bt, old*T(1/p0), next)
-	for s, v := range slope {
-		for i := range n {
-			f.bt[i*l.Units+s*n+i] += new * T(1/p1) * v[b*n+i]
+	p0, p1 := balance(math.Sqrt(b), norm(a)), balance(math.Sqrt(d), norm(f.pre))
+	kernels.Scale(a, old*T(p0), a)
+	kernels.Axpy(new*T(p1), f.pre, a)
+	for i, column := range f.b {
+		own := column[row*units : (row+1)*units]
+		kernels.Scale(own, old*T(1/p0), own)
+		for s, v := range slope {
+			own[s*n+i] += new * T(1/p1) * v[row*n+i]
 		}
 	}
-	return nil
+}
+
+// credit adds what a sample gives to the gradient, for ∂L/∂z [rows, units] of the state after the step.
+func (f *kronecker[T]) credit(dz []T, row int) {
+	width := f.all
+	for i, column := range f.b {
+		units := len(column) / (len(f.a) / width)
+		credit := kernels.Dot(dz[row*units:(row+1)*units], column[row*units:(row+1)*units])
+		kernels.Axpy(T(credit), f.a[row*width:(row+1)*width], f.sum[i*width:(i+1)*width])
+	}
 }
