@@ -14,7 +14,7 @@ import (
 type Estimate struct {
 	Steps    int `default:"30" doc:"steps T of a relaxation; sequences have their own" order:"T"`
 	Draws    int `default:"1" doc:"independent estimates that are averaged, one after the other" order:"k"`
-	MaxBytes int `default:"4000000000" doc:"largest memory of the factors of all samples; training that needs more is refused"`
+	MaxBytes int `default:"500000000" doc:"largest memory of the factors of all samples; training that needs more is refused"`
 }
 
 // Validate reports options outside their range.
