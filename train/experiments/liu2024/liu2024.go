@@ -31,16 +31,6 @@ const bellecRef = `@article{bellec2020solution,
   doi     = {10.1038/s41467-020-17236-y}
 }`
 
-const murrayRef = `@article{murray2019local,
-  title   = {Local Online Learning in Recurrent Networks with Random Feedback},
-  author  = {Murray, James M.},
-  journal = {eLife},
-  volume  = {8},
-  pages   = {e43299},
-  year    = {2019},
-  doi     = {10.7554/eLife.43299}
-}`
-
 const sussilloRef = `@article{sussillo2009generating,
   title   = {Generating Coherent Patterns of Activity from Chaotic Neural Networks},
   author  = {Sussillo, David and Abbott, L. F.},

@@ -4,14 +4,10 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"math/rand/v2"
-
-	"gorgonia.org/gorgonia"
 
 	"attractor/internal/config"
 	"attractor/internal/figure"
 	"attractor/internal/rng"
-	"attractor/models"
 	"attractor/train"
 	"attractor/train/compare"
 	"attractor/train/experiments"
@@ -23,49 +19,12 @@ const rfloSineDoc = `a periodic output made by a local rule with random feedback
 Trains h ← (1 - a)h + a·tanh(Wh), y = Wo·h, 50 units and a = 0.1, to make y(t) = sin φ + 0.5·sin 2φ + 0.25·sin 4φ,
 φ = 2πt/100, from a state of 0.1 in all units and without any input: 5,000 updates of one trial by gradient
 descent on the mean squared error at the rate 0.03, of W and Wo together, by bptt and by rflo. W starts as
-1.5·randn/√N, Wo as 0.1·(2U - 1)/√N with U uniform in [0, 1), and the feedback weights B of rflo are 2U - 1. There are
-no biases. 20 seeds; of a loss, which spreads over a decade between seeds, the geometric mean.
-Two controls leave W as it is: the readout learns by the same descent, or by force, recursive least squares.
+1.5·randn/√N, Wo as 0.1·(2U - 1)/√N with U uniform in [0, 1), and the feedback weights B of rflo are 2U - 1. Biases are put
+back to 0 after every update. 20 seeds; of a loss, which spreads over a decade between seeds, the geometric mean.
+Two controls leave W as it is: the readout learns by the same descent, or by force, recursive least squares, over 20
+trials and with a bias.
 Checked, against what another program measured: the loss after training by bptt and by rflo; that rflo ends
 above bptt; and that cos(B, Wo) rises above 0.6 for rflo only.`
-
-// sine is the network of the experiment.
-type sine struct{ units int }
-
-const (
-	sineLeak = 0.1
-	sineGain = 1.5
-)
-
-// uniform draws every entry from (−scale, scale).
-type uniform struct{ scale float64 }
-
-// Draw implements models.Init.
-func (i uniform) Draw(r *rand.Rand, _ []int, dst []float64) {
-	for k := range dst {
-		dst[k] = i.scale * (2*r.Float64() - 1)
-	}
-}
-
-// Units implements models.Model.
-func (m sine) Units() int { return m.units }
-
-// Params implements models.Model: W [n, n], U [n, inputs], Wo [outputs, n].
-func (m sine) Params(inputs, outputs int) []models.Param {
-	return []models.Param{
-		{Name: "W", Shape: []int{m.units, m.units}, Role: models.Recurrent, Init: models.Normal{Gain: sineGain}},
-		{Name: "U", Shape: []int{m.units, inputs}, Role: models.Input, Init: models.Zeros{}},
-		{Name: "Wo", Shape: []int{outputs, m.units}, Role: models.Readout, Init: uniform{0.1 / math.Sqrt(float64(m.units))}},
-	}
-}
-
-// Cell implements models.Model.
-func (m sine) Cell(s *models.Scope, h, x *gorgonia.Node) *gorgonia.Node {
-	return s.Leak(sineLeak, h, s.Activate("tanh", s.Add(s.Linear("W", h), s.Linear("U", x))))
-}
-
-// Readout implements models.Model.
-func (m sine) Readout(s *models.Scope, h *gorgonia.Node) *gorgonia.Node { return s.Linear("Wo", h) }
 
 // sinePlan is a run.
 type sinePlan struct {
@@ -94,24 +53,30 @@ func (p sinePlan) run(ctx context.Context) (*sineCourse, error) {
 	ours := train.Ours[float32]()
 	c, err := train.Read(ours, "liu2024", nil, append([]string{
 		"task=rflo-sine", fmt.Sprint("task.trials=", p.trials),
+		fmt.Sprintf("model={name: rate, units: %d, gain: 1.5, leak: 0.1}", sineUnits),
 		"train.epochs=1", "train.batch=1", "train.schedule=constant", "train.clip=1e6", "train.workers=1", fmt.Sprint("train.seed=", p.seed),
 	}, p.sets...))
 	if err != nil {
 		return nil, err
 	}
-	c.Model = config.Chosen[models.Model]{Name: "sine", Value: sine{sineUnits}}
 	c.Optimizer = config.Chosen[optim.Optimizer[float32]]{Name: "sgd", Value: optim.SGD[float32]{LR: sineRate}}
 	t, err := train.New(c, ours)
 	if err != nil {
 		return nil, err
 	}
-	b := make([]float64, sineUnits)
-	uniform{1}.Draw(rng.Stream(p.seed, "liu2024/feedback"), nil, b)
+	uniform := func(stream string, scale float64) []float32 {
+		v, r := make([]float32, sineUnits), rng.Stream(p.seed, "liu2024/"+stream)
+		for i := range v {
+			v[i] = float32(scale * (2*r.Float64() - 1))
+		}
+		return v
+	}
+	b, wo := uniform("feedback", 1), t.Layer.Params.Data("Wo")
+	copy(wo, uniform("readout", 0.1/math.Sqrt(sineUnits)))
+	t.Layer.Updated()
 	for _, own := range t.Own.Params {
 		if own.Name == "Wo" {
-			for i, v := range b {
-				own.Data[i] = float32(v)
-			}
+			copy(own.Data, b)
 		}
 	}
 	out := &sineCourse{}
@@ -121,6 +86,11 @@ func (p sinePlan) run(ctx context.Context) (*sineCourse, error) {
 			return nil, err
 		}
 		out.losses = append(out.losses, float64(r.Loss))
+		if p.name != byForce {
+			clear(t.Layer.Params.Data("b"))
+			clear(t.Layer.Params.Data("bo"))
+			t.Layer.Updated()
+		}
 	}
 	score, err := t.Test(ctx)
 	if err != nil {
@@ -128,9 +98,9 @@ func (p sinePlan) run(ctx context.Context) (*sineCourse, error) {
 	}
 	out.loss = float64(score.Loss)
 	var bw, bb, ww float64
-	for i, v := range t.Layer.Params.Data("Wo") {
-		w := float64(v)
-		bw, bb, ww = bw+b[i]*w, bb+b[i]*b[i], ww+w*w
+	for i, v := range wo {
+		x, w := float64(b[i]), float64(v)
+		bw, bb, ww = bw+x*w, bb+x*x, ww+w*w
 	}
 	out.cosine = bw / math.Sqrt(bb*ww)
 	return out, nil
