@@ -62,7 +62,7 @@ type Settings struct {
 	Seed        uint64  `default:"1" doc:"seed of everything random in the run"`
 	Epochs      int     `default:"30" doc:"passes over the training data"`
 	Batch       int     `default:"64" doc:"samples per step"`
-	Loss        string  `default:"auto" doc:"loss; auto is cross-entropy for classes and mse for numbers" choices:"auto,cross-entropy,mse"`
+	Loss        string  `default:"auto" doc:"loss; auto is cross-entropy for classes and mse for numbers, and for a rule that trains the readout by least squares" choices:"auto,cross-entropy,mse"`
 	Trained     string  `default:"all" doc:"parameters that learn: all, recurrent (W and b), readout or none" choices:"all,recurrent,readout,none"`
 	Clip        float64 `default:"1" doc:"bound of the norm of all gradients together; very large is none"`
 	Schedule    string  `default:"cosine" doc:"course of the learning rate" choices:"constant,linear,cosine"`

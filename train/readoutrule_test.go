@@ -50,6 +50,15 @@ func TestReadoutRule(t *testing.T) {
 	if only, _, _ := run("train.trained=readout"); !slices.Equal(only.Layer.Params.Data("Wo"), tr.Layer.Params.Data("Wo")) {
 		t.Error("where the readout alone is trained it becomes another")
 	}
+	classes := timed(t, "rule=force", "train.epochs=1")
+	for !classes.Done() {
+		if _, _, err := classes.Next(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, _, err := timed(t, "rule=force", "train.loss=cross-entropy").Next(t.Context()); err == nil || !strings.Contains(err.Error(), "squared error") {
+		t.Errorf("another loss than a squared error: error %v", err)
+	}
 	c, err := Read(Ours[float64](), "test", nil, []string{"task=rflo-sine", "rule=force", "train.trained=recurrent"})
 	if err != nil {
 		t.Fatal(err)

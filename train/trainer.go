@@ -180,13 +180,14 @@ func NewOn[T deq.Float](c Config[T], p Parts[T], data *tasks.Dataset) (*Trainer[
 		backward: deq.Solver[T]{Method: c.Backward.Value, Settings: c.Adjoint},
 		rule:     c.Rule.Value, progress: progress{Scale: 1},
 	}
+	_, t.ofReadout = t.rule.(rules.ReadoutRule)
 	if s.Holdout {
 		t.fit, t.test = data.Validation(0)
 	}
 	loss := s.Loss
 	if loss == "auto" {
 		loss = "cross-entropy"
-		if data.Kind == tasks.Regression {
+		if data.Kind == tasks.Regression || t.ofReadout {
 			loss = "mse"
 		}
 	}
@@ -249,7 +250,6 @@ func NewOn[T deq.Float](c Config[T], p Parts[T], data *tasks.Dataset) (*Trainer[
 		}
 	}
 	t.grads = t.Layer.Params.ZerosLike()
-	_, t.ofReadout = t.rule.(rules.ReadoutRule)
 	learning := map[string]bool{}
 	for i, param := range t.Layer.Params {
 		if learns(s.Trained, param.Role) && !(t.ofReadout && param.Role.OfCell()) {

@@ -38,8 +38,8 @@ func forceEntry[T deq.Float]() Entry[T] {
 At every step that has a loss the readout's weights take a step of recursive least squares, which brings the
 error of that moment down at once; no optimiser moves them. The cell does not learn. With the model feedback
 the network is fed back what it has just learned to read out; other cells run as they are, and what is
-learned is the ridge regression on all states. It needs a squared error (train.loss mse) and a readout of one
-product with weights.`,
+learned is the ridge regression on all states. It needs a squared error, which train.loss auto is for this rule, and a readout of
+one product with weights.`,
 		Refs: []string{`@article{sussillo2009generating,
   title   = {Generating Coherent Patterns of Activity from Chaotic Neural Networks},
   author  = {Sussillo, David and Abbott, L. F.},

@@ -85,7 +85,8 @@ type SequenceChecker interface {
 
 // ReadoutRule is a TemporalRule that trains the readout and leaves the cell as it is. What it adds to the
 // gradients of the readout and of its own parameters is the step itself: they are moved by θ ← θ − g,
-// without an optimiser, a learning rate or clipping, and the readout has no other gradient.
+// without an optimiser, a learning rate or clipping, and the readout has no other gradient. The loss is a
+// squared error, if none is chosen.
 type ReadoutRule interface{ TrainsReadout() }
 
 // Situation is what an EquilibriumRule is given.
