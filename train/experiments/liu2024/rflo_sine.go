@@ -24,7 +24,11 @@ back to 0 after every update. 20 seeds.
 Two controls leave W as it is: the readout learns by the same descent, or by force, recursive least squares, over 20
 trials and with a bias.
 Checked, against what another program measured: the loss after training by bptt and by rflo; that rflo ends
-above bptt; and that cos(B, Wo) rises above 0.6 for rflo only.`
+above bptt; and that cos(B, Wo) rises above 0.6 for rflo only.
+What we find: rflo ends at four times the error of bptt, and both far below what the readout alone can do, 0.036 by
+descent and 0.027 by force: what W learns by a local rule is what counts. Single networks scatter by a factor of two:
+the mean error of bptt lies within the range that another program measured, the geometric mean, 1.3e-3, just below
+it.`
 
 // sinePlan is a run.
 type sinePlan struct {
