@@ -22,8 +22,14 @@ func (tr *Trajectory[T]) At(t int, z []T) (*Equilibrium[T], error) {
 		return nil, fmt.Errorf("deq: step %d of a trajectory of %d", t, tr.Steps)
 	}
 	e, err := tr.layer.At(tr.Input(t), z)
-	if err != nil || tr.noise == nil {
-		return e, err
+	if err != nil {
+		return nil, err
+	}
+	if own := tr.Z[t]; own != nil && &own[0] == &z[0] {
+		e.fz = tr.Z[t+1] // if it is kept
+	}
+	if tr.noise == nil {
+		return e, nil
 	}
 	u, err := tr.layer.shards[0].program(cell)
 	if err != nil {
