@@ -25,7 +25,7 @@ const (
 )
 
 // Open scans the network, on all cores. Where the states are chaotic that takes time: half a second of one core
-// at g = 2.5, and ever more as g grows, 20 seconds at 5.
+// at g = 2.5, and ever more as g grows, 5 seconds at 4.
 func (n Network) Open() (*Open, error) {
 	if err := n.Validate(); err != nil {
 		return nil, err
