@@ -45,7 +45,12 @@ func (r RFLO[T]) eprop() EProp[T] {
 func (r RFLO[T]) Validate() error { return r.eprop().Validate() }
 
 // Check implements Rule, as EProp does.
-func (r RFLO[T]) Check(l *deq.Layer[T]) error { return r.eprop().Check(l) }
+func (r RFLO[T]) Check(l *deq.Layer[T]) error {
+	if err := r.Validate(); err != nil {
+		return err
+	}
+	return checkTraces(r.Tracing, "rflo", l)
+}
 
 // Exact implements Rule.
 func (RFLO[T]) Exact() bool { return false }
