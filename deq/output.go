@@ -118,9 +118,9 @@ func (l *Layer[T]) ReadoutVJP(z, dy, dz []T, g Params[T]) error {
 	id, rows := l.points.Add(1), len(z)/l.Units
 	if g == nil {
 		return l.each(rows, func(s *shard[T], n int) error {
-			u, err := s.apply(readoutAdjoint, at[T]{id: id, z: s.part(z, n, l.Units)}, s.all(n), s.part(dy, n, l.Outputs))
+			u, err := s.readoutAdjoint(s.part(z, n, l.Units), s.part(dy, n, l.Outputs))
 			if err == nil {
-				copy(s.part(dz, n, l.Units), u.program.Out(0))
+				copy(s.part(dz, n, l.Units), u)
 			}
 			return err
 		})
@@ -216,15 +216,21 @@ func (tr *Trajectory[T]) Evaluate(ctx context.Context, loss Loss[T], weights []f
 		return nil, fmt.Errorf("deq: a reversible relaxation keeps no states to be read out but the last")
 	}
 	outs := make(Outputs[T], tr.Steps+1)
+	old := tr.spare
+	tr.outs, tr.spare = outs, nil
 	for t := 1; t <= tr.Steps; t++ {
-		o := &Output[T]{Y: make([]T, rows*l.Outputs), Losses: make([]float64, rows)}
+		was := at0(old, t)
+		if was == nil {
+			was = &Output[T]{}
+		}
+		o := &Output[T]{Y: fresh(was.Y, rows*l.Outputs), Losses: fresh(was.Losses, rows)}
 		if weights != nil {
 			o.Weights = weights[(t-1)*rows : t*rows]
 		}
 		if weights == nil || slices.ContainsFunc(o.Weights, func(w float32) bool { return w != 0 }) {
-			o.DY = make([]T, rows*l.Outputs)
+			o.DY = fresh(was.DY, rows*l.Outputs)
 			if tr.every == 1 && !tr.once {
-				o.DZ = make([]T, rows*l.Units)
+				o.DZ = fresh(was.DZ, rows*l.Units)
 			}
 		}
 		outs[t] = o
@@ -262,10 +268,10 @@ func (tr *Trajectory[T]) Evaluate(ctx context.Context, loss Loss[T], weights []f
 	})
 }
 
-// readoutAdjoint is dyᵀ ∂y/∂z for the shard's part of dy [batch, Outputs].
-func (w *sweep[T]) readoutAdjoint(z, dy []T) ([]T, error) {
-	l := w.shard.layer
-	u, err := w.shard.apply(readoutAdjoint, at[T]{id: l.points.Add(1), z: z}, w.all, w.shard.part(dy, w.n, l.Outputs))
+// readoutAdjoint is dyᵀ ∂y/∂z at some states of the shard, of which dy [_, Outputs] has the gradients.
+func (s *shard[T]) readoutAdjoint(z, dy []T) ([]T, error) {
+	here := at[T]{id: s.layer.points.Add(1), z: z}
+	u, err := s.apply(readoutAdjoint, here, s.all(len(z)/s.layer.Units), dy)
 	if err != nil {
 		return nil, err
 	}

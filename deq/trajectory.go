@@ -29,6 +29,10 @@ type Sequence[T Float] struct {
 
 	// Once is set where there will be no way back: nothing is kept for it but the states.
 	Once bool
+
+	// Reuse, if not nil, is a trajectory that nobody needs any more, nor its Outputs: the new one takes over
+	// what it can of their memory.
+	Reuse *Trajectory[T]
 }
 
 // Trajectory is the cell stepped through time from z_0,
@@ -51,8 +55,10 @@ type Trajectory[T Float] struct {
 	every int // one state in so many is kept
 	once  bool
 	noise func(name string, t, sample int) *rand.Rand
-	marks [][][]T   // by mark and step; nil where not kept
-	back  *reversal // of a reversible trajectory
+	marks [][][]T    // by mark and step; nil where not kept
+	outs  Outputs[T] // that Evaluate has made last
+	spare Outputs[T] // that it may take the memory of
+	back  *reversal  // of a reversible trajectory
 }
 
 // Relax runs z_{t+1} = f(z_t, x) for a number of steps from z0 (nil: from 0).
@@ -67,21 +73,47 @@ func (l *Layer[T]) Run(ctx context.Context, q Sequence[T]) (*Trajectory[T], erro
 		return nil, err
 	}
 	tr.every, tr.once = max(q.Every, 1), q.Once
+	old := &Trajectory[T]{}
+	if r := q.Reuse; r != nil && r.layer == l && r.Rows == q.Rows && r.Steps == q.Steps {
+		old, *r = &Trajectory[T]{Z: r.Z, marks: r.marks, outs: r.outs}, Trajectory[T]{}
+	}
+	tr.spare = old.outs
 	for t := range tr.Z {
 		if t%tr.every == 0 || t >= q.Steps-1 {
-			tr.Z[t] = make([]T, q.Rows*l.Units)
+			tr.Z[t] = fresh(at0(old.Z, t), q.Rows*l.Units)
 		}
 	}
-	copy(tr.Z[0], q.Z0)
+	if q.Z0 == nil {
+		clear(tr.Z[0])
+	} else {
+		copy(tr.Z[0], q.Z0)
+	}
 	kept := span[T]{z: tr.Z}
 	if tr.every == 1 && !q.Once {
-		marks, err := l.newMarks(q.Rows, q.Steps)
-		if err != nil {
-			return nil, err
+		if tr.marks = old.marks; tr.marks == nil {
+			if tr.marks, err = l.newMarks(q.Rows, q.Steps); err != nil {
+				return nil, err
+			}
 		}
-		tr.marks, kept.marks = marks, marks
+		kept.marks = tr.marks
 	}
 	return tr, l.sweeps(q.Rows, step, nil, func(w *sweep[T]) error { return tr.forward(ctx, w, kept, q.Steps) })
+}
+
+// at0 is v[i], nil where that is not there.
+func at0[T any](v []T, i int) (none T) {
+	if i < len(v) {
+		return v[i]
+	}
+	return none
+}
+
+// fresh is memory for n numbers, that of v if it has as many.
+func fresh[T any](v []T, n int) []T {
+	if len(v) == n {
+		return v
+	}
+	return make([]T, n)
 }
 
 // begin checks a sequence and makes a trajectory without states.
@@ -101,8 +133,12 @@ func (l *Layer[T]) begin(q Sequence[T]) (*Trajectory[T], error) {
 	if _, err := l.checkInput(first, q.Z0); err != nil {
 		return nil, err
 	}
+	var x []T
+	if q.Reuse != nil {
+		x = q.Reuse.X[:0]
+	}
 	return &Trajectory[T]{
-		layer: l, Rows: q.Rows, Steps: q.Steps, X: append([]T(nil), q.X...), Z: make([][]T, q.Steps+1), noise: q.Noise,
+		layer: l, Rows: q.Rows, Steps: q.Steps, X: append(x, q.X...), Z: make([][]T, q.Steps+1), noise: q.Noise,
 	}, nil
 }
 
@@ -238,6 +274,10 @@ type Back[T Float] struct {
 	// readout, apart from what it gives by later states.
 	Outputs Outputs[T]
 
+	// Readout, if not nil, is a Twin whose readout's weights take ∂L/∂y_t back in place of the network's own: DZ of
+	// the Outputs is then not looked at.
+	Readout *Layer[T]
+
 	Credit Credit // the ways that are taken: AllCredit, CutCredit or UnitCredit
 
 	Stop int // the state at which the way back ends: z_Stop is a constant
@@ -277,6 +317,8 @@ func (tr *Trajectory[T]) VJP(ctx context.Context, b Back[T], g Params[T]) error 
 func (tr *Trajectory[T]) check(b Back[T]) (last int, err error) {
 	n := tr.Rows * tr.layer.Units
 	switch {
+	case b.Readout != nil && b.Readout.source != tr.layer:
+		return 0, fmt.Errorf("deq: a readout that takes errors back must be that of a twin of the layer")
 	case len(b.Outputs) != tr.Steps+1:
 		return 0, fmt.Errorf("deq: losses of %d states of a trajectory that has %d", len(b.Outputs), tr.Steps+1)
 	case b.Stop < 0 || b.Stop >= tr.Steps:
@@ -303,8 +345,15 @@ func (tr *Trajectory[T]) backward(ctx context.Context, w *sweep[T], b Back[T], l
 	again = again.own()
 	u := w.cotangent()
 	clear(u)
+	through := w.shard
+	if b.Readout != nil {
+		through = b.Readout.shards[w.shard.index()]
+	}
 	take := func(t int) error {
 		dz, dy := b.Outputs.DZ(t), b.Outputs.DY(t)
+		if b.Readout != nil {
+			dz = nil
+		}
 		if dz == nil && dy == nil {
 			return nil
 		}
@@ -317,7 +366,7 @@ func (tr *Trajectory[T]) backward(ctx context.Context, w *sweep[T], b Back[T], l
 				return err
 			}
 		}
-		dz, err := w.readoutAdjoint(w.states(tr.state(t, again)), dy)
+		dz, err := through.readoutAdjoint(w.states(tr.state(t, again)), through.part(dy, w.n, through.layer.Outputs))
 		if err == nil {
 			kernels.Add(u, u, dz)
 		}

@@ -362,3 +362,76 @@ func TestBadSequences(t *testing.T) {
 		}
 	}
 }
+
+// A trajectory that takes over the memory of another one is what it is by itself, and so are its outputs and its
+// gradients; one of another size has memory of its own.
+func TestReuse(t *testing.T) {
+	tr := newTrial(t, models.Rate{N: units, Leak: 0.4, Form: "v"}, deq.Config{Shard: 2})
+	other := tr.Sequence
+	other.X, other.Z0 = normals(9, len(tr.X), 1), normals(10, rows*units, 1)
+	shorter := tr.Sequence
+	shorter.Steps, shorter.X = 2, tr.X[:2*rows*inputs]
+	results := func(q deq.Sequence[float64]) (*deq.Trajectory[float64], []float64) {
+		r, err := tr.Run(ctx, q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		g := tr.Layer.Params.ZerosLike()
+		outs, err := r.Evaluate(ctx, half{}, nil, g)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := r.VJP(ctx, deq.Back[float64]{Outputs: outs}, g); err != nil {
+			t.Fatal(err)
+		}
+		all := append(slices.Concat(r.Z...), r.X...)
+		for _, o := range outs[1:] {
+			all = append(append(append(all, o.Y...), o.DZ...), o.Losses...)
+		}
+		for _, p := range g {
+			all = append(all, p.Data...)
+		}
+		return r, all
+	}
+	plain := tr.Sequence
+	plain.Z0 = nil
+	_, want := results(plain)
+	for name, before := range map[string]deq.Sequence[float64]{"as long": other, "shorter": shorter} {
+		old, _ := results(before)
+		memory := &old.Last()[0]
+		again := plain
+		again.Reuse = old
+		r, got := results(again)
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: differs from the trajectory by itself", name)
+		}
+		if took := &r.Last()[0] == memory; took != (name == "as long") {
+			t.Errorf("%s: took over the memory: %v", name, took)
+		}
+	}
+	// Outputs that were made twice are two.
+	r, _ := results(plain)
+	a, err := r.Evaluate(ctx, half{}, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := r.Evaluate(ctx, half{}, nil, nil)
+	if err != nil || &a[1].DZ[0] == &b[1].DZ[0] {
+		t.Errorf("a second evaluation writes over the first, or %v", err)
+	}
+}
+
+// half is the loss ½‖y‖².
+type half struct{}
+
+func (half) Eval(_ []int, y, dy []float64, losses []float64) error {
+	copy(dy, y)
+	width := len(y) / len(losses)
+	for b := range losses {
+		losses[b] = 0
+		for _, v := range y[b*width : (b+1)*width] {
+			losses[b] += v * v / 2
+		}
+	}
+	return nil
+}

@@ -46,7 +46,8 @@ type Trainer[T deq.Float] struct {
 
 	regularizer Regularizer
 	flossing    Flossing
-	flosser     *flosser[T] // of the flossing before the step to come, until that is made
+	flosser     *flosser[T]        // of the flossing before the step to come, until that is made
+	passed      *deq.Trajectory[T] // of the last step, whose memory the next one takes over
 	lossName    string
 	warm        warm[T]
 	twin        *deq.Layer[float64] // for certificates
@@ -467,10 +468,13 @@ func (t *Trainer[T]) gradients(ctx context.Context, batch *tasks.Batch[T], guess
 			s.Record.Residual = max(s.Record.Residual, Number(r))
 		}
 	case rules.TemporalRule[T]:
-		tr, err := rules.Run(ctx, rule, t.Layer, t.sequence(batch))
+		q := t.sequence(batch)
+		q.Reuse = t.passed
+		tr, err := rules.Run(ctx, rule, t.Layer, q)
 		if err != nil {
 			return s, t.stepError(err)
 		}
+		t.passed = tr
 		s.Trajectory, s.Z = tr, tr.Last()
 		ofReadout := t.grads
 		if t.ofReadout {

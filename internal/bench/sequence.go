@@ -42,6 +42,7 @@ type sequence struct {
 	target []float32 // [steps·batch, outputs]
 	batch  int
 	bytes  int // of the rule's own memory
+	passed *deq.Trajectory[float32]
 }
 
 func newSequence(s Shape, rule rules.TemporalRule[float32], engine string) (*sequence, error) {
@@ -64,7 +65,9 @@ func (q *sequence) Eval(rows []int, y, dy []float32, losses_ []float64) error {
 
 // forward steps the cell over the inputs.
 func (q *sequence) forward(once bool) (*deq.Trajectory[float32], error) {
-	return q.layer.Run(context.Background(), deq.Sequence[float32]{Rows: q.batch, Steps: sequenceSteps, X: q.x, Once: once})
+	tr, err := q.layer.Run(context.Background(), deq.Sequence[float32]{Rows: q.batch, Steps: sequenceSteps, X: q.x, Once: once, Reuse: q.passed})
+	q.passed = tr
+	return tr, err
 }
 
 // read is a forward pass: it steps the cell over the inputs and reads every state out.
@@ -106,10 +109,14 @@ func sequenceWork(s Shape, rule rules.TemporalRule[float32], far bool) (*work, e
 	if err != nil {
 		return nil, err
 	}
+	reader, err := newSequence(s, rule, "")
+	if err != nil {
+		return nil, err
+	}
 	return &work{
 		ours:    q.update,
 		bytes:   &q.bytes,
-		forward: q.read,
+		forward: reader.read,
 		gemm:    sequenceProducts(q.layer.Params, s, far),
 		out:     func() []float32 { return flat(q.grads) },
 		tape: func() (func() error, func() []float32, error) {

@@ -113,6 +113,15 @@ func (o Local[T]) feed(p Passage[T], g deq.Params[T], visit func(credit func(t i
 	return err
 }
 
+// feedbackOf is the network with the rule's own weights in place of those that they stand in for.
+func feedbackOf[T deq.Float](p Passage[T]) *deq.Layer[T] {
+	return p.Layer().Twin(func(q deq.Params[T]) {
+		for _, b := range p.Own.Params {
+			copy(q.Data(b.Name), b.Data)
+		}
+	})
+}
+
 // learnBeside gives feedback weights the update of the readout's weights, outer, and both a decay: see
 // KolenPollack.
 func (own Own[T]) learnBeside(l *deq.Layer[T], decay T, outer, g deq.Params[T]) {
@@ -129,12 +138,19 @@ func (own Own[T]) learnBeside(l *deq.Layer[T], decay T, outer, g deq.Params[T]) 
 // gradient adds Σ_t ũ_tᵀ ∂f/∂θ to g, where the credits are filtered backwards by what stays within a
 // unit, ũ_{t−1} = ℓ_t + D_t ũ_t: the same sum as that of credits times traces that run forwards.
 func (o Local[T]) gradient(ctx context.Context, p Passage[T], credit deq.Credit, g deq.Params[T]) (Report, error) {
-	outputs, err := o.credits(p, g)
-	if err != nil {
+	back := deq.Back[T]{Outputs: p.Outputs, Credit: credit}
+	memory := p.Bytes()
+	if options.WithDefaults(o).Feedback == "random" { // on the way back, with no memory for credits
+		back.Readout = feedbackOf(p)
+	} else {
+		var err error
+		if back.Outputs, err = o.credits(p, g); err != nil {
+			return Report{}, err
+		}
+		memory += bytesOfOutputs(back.Outputs)
+	}
+	if err := p.VJP(ctx, back, g); err != nil {
 		return Report{}, err
 	}
-	if err := p.VJP(ctx, deq.Back[T]{Outputs: outputs, Credit: credit}, g); err != nil {
-		return Report{}, err
-	}
-	return Report{Bytes: p.Bytes() + bytesOfOutputs(outputs)}, nil
+	return Report{Bytes: memory}, nil
 }
