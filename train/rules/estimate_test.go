@@ -35,6 +35,9 @@ func (r tempered) Gradient(ctx context.Context, p rules.Passage[float64], g deq.
 // The mean of many draws is the gradient of bptt within its standard errors, whatever the cell. A single draw
 // is not, nor is the mean of a rule with a bias.
 func TestFactorsAreUnbiased(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a minute with the race detector, which has nothing to find in it")
+	}
 	uoro, kf := rules.UORO[float64]{}, rules.KFRTRL[float64]{}
 	for _, c := range []struct {
 		name  string
