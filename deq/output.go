@@ -219,18 +219,18 @@ func (tr *Trajectory[T]) Evaluate(ctx context.Context, loss Loss[T], weights []f
 	old := tr.spare
 	tr.outs, tr.spare = outs, nil
 	for t := 1; t <= tr.Steps; t++ {
-		was := at0(old, t)
-		if was == nil {
-			was = &Output[T]{}
+		was := &Output[T]{}
+		if old != nil && old[t] != nil {
+			was = old[t]
 		}
-		o := &Output[T]{Y: fresh(was.Y, rows*l.Outputs), Losses: fresh(was.Losses, rows)}
+		o := &Output[T]{Y: sized(was.Y, rows*l.Outputs), Losses: sized(was.Losses, rows)}
 		if weights != nil {
 			o.Weights = weights[(t-1)*rows : t*rows]
 		}
 		if weights == nil || slices.ContainsFunc(o.Weights, func(w float32) bool { return w != 0 }) {
-			o.DY = fresh(was.DY, rows*l.Outputs)
+			o.DY = sized(was.DY, rows*l.Outputs)
 			if tr.every == 1 && !tr.once {
-				o.DZ = fresh(was.DZ, rows*l.Units)
+				o.DZ = sized(was.DZ, rows*l.Units)
 			}
 		}
 		outs[t] = o

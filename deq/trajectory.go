@@ -73,14 +73,14 @@ func (l *Layer[T]) Run(ctx context.Context, q Sequence[T]) (*Trajectory[T], erro
 		return nil, err
 	}
 	tr.every, tr.once = max(q.Every, 1), q.Once
-	old := &Trajectory[T]{}
+	old := &Trajectory[T]{Z: make([][]T, q.Steps+1)}
 	if r := q.Reuse; r != nil && r.layer == l && r.Rows == q.Rows && r.Steps == q.Steps {
 		old, *r = &Trajectory[T]{Z: r.Z, marks: r.marks, outs: r.outs}, Trajectory[T]{}
 	}
 	tr.spare = old.outs
 	for t := range tr.Z {
 		if t%tr.every == 0 || t >= q.Steps-1 {
-			tr.Z[t] = fresh(at0(old.Z, t), q.Rows*l.Units)
+			tr.Z[t] = sized(old.Z[t], q.Rows*l.Units)
 		}
 	}
 	if q.Z0 == nil {
@@ -98,22 +98,6 @@ func (l *Layer[T]) Run(ctx context.Context, q Sequence[T]) (*Trajectory[T], erro
 		kept.marks = tr.marks
 	}
 	return tr, l.sweeps(q.Rows, step, nil, func(w *sweep[T]) error { return tr.forward(ctx, w, kept, q.Steps) })
-}
-
-// at0 is v[i], nil where that is not there.
-func at0[T any](v []T, i int) (none T) {
-	if i < len(v) {
-		return v[i]
-	}
-	return none
-}
-
-// fresh is memory for n numbers, that of v if it has as many.
-func fresh[T any](v []T, n int) []T {
-	if len(v) == n {
-		return v
-	}
-	return make([]T, n)
 }
 
 // begin checks a sequence and makes a trajectory without states.

@@ -418,7 +418,7 @@ func TestBadOptions(t *testing.T) {
 
 func TestTooManyUnits(t *testing.T) {
 	if testing.Short() {
-		t.Skip()
+		t.Skip("builds a network of 1,025 units")
 	}
 	e := point[float32](t, linear, make([]float64, (stability.MaxDense+1)*(stability.MaxDense+1)), 1, 1)
 	if _, err := stability.Spectrum(ctx, e, 0); err == nil {

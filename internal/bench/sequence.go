@@ -57,7 +57,7 @@ func newSequence(s Shape, rule rules.TemporalRule[float32], engine string) (*seq
 	}, nil
 }
 
-// Eval implements deq.Loss.
+// Eval implements deq.Loss. One shard holds the batch, so that rows follow one another.
 func (q *sequence) Eval(rows []int, y, dy []float32, losses_ []float64) error {
 	target := losses.Target[float32]{Y: q.target[rows[0]*outputs : (rows[0]+len(rows))*outputs]}
 	return losses.MeanSquared[float32]{}.Eval(y, outputs, target, losses_, dy)
