@@ -31,9 +31,15 @@ func fake(mode string) {
 	case "missing":
 		say(map[string]any{"missing": []string{"torchdeq (no module)"}})
 		return
-	case "dead":
+	case "dead": // it says why only when its standard output has ended
+		os.Stdout.Close()
+		time.Sleep(20 * time.Millisecond)
 		fmt.Fprintln(os.Stderr, "out of memory")
 		return
+	case "mute": // it goes on, saying nothing
+		fmt.Fprintln(os.Stderr, "for ever")
+		os.Stdout.Close()
+		time.Sleep(time.Minute)
 	case "chatter":
 		fmt.Println("hello")
 		return
@@ -83,7 +89,7 @@ func TestMissing(t *testing.T) {
 
 func TestSession(t *testing.T) {
 	for mode, want := range map[string]string{
-		"times": "", "dead": "out of memory", "chatter": "hello", "fails": "ValueError: no", "two cores": "1.9 cores",
+		"times": "", "dead": "out of memory", "mute": "for ever", "chatter": "hello", "fails": "ValueError: no", "two cores": "1.9 cores",
 	} {
 		t.Run(mode, func(t *testing.T) {
 			s, err := startFake(t, mode)

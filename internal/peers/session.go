@@ -161,14 +161,36 @@ func (s *Session) call(request map[string]any, into any) error {
 		return fmt.Errorf("peers: %w", err)
 	}
 	if _, err := s.in.Write(append(line, '\n')); err != nil {
-		return fmt.Errorf("peers: %s ended: %w%s", s.Peer.Name, err, s.errors)
+		return s.ended(err)
 	}
 	return s.reply(into)
 }
 
+// ended says that the peer ended, and with which words. Its standard error is complete, and may
+// be read, once it has been waited for.
+func (s *Session) ended(cause error) error {
+	s.wait()
+	return fmt.Errorf("peers: %s ended: %w%s", s.Peer.Name, cause, s.errors)
+}
+
+// wait waits until the peer has ended, and ends one that goes on for a second without its input.
+func (s *Session) wait() error {
+	if s.cmd == nil || s.cmd.ProcessState != nil {
+		return nil
+	}
+	s.in.Close()
+	late := time.AfterFunc(time.Second, func() { s.cmd.Process.Kill() })
+	err := s.cmd.Wait()
+	late.Stop()
+	if err != nil && s.cmd.ProcessState == nil {
+		return fmt.Errorf("peers: %w", err)
+	}
+	return nil
+}
+
 func (s *Session) reply(into any) error {
 	if !s.out.Scan() {
-		return fmt.Errorf("peers: %s ended: %w%s", s.Peer.Name, errors.Join(s.out.Err(), io.ErrUnexpectedEOF), s.errors)
+		return s.ended(errors.Join(s.out.Err(), io.ErrUnexpectedEOF))
 	}
 	var failed struct {
 		Error string `json:"error"`
@@ -212,12 +234,8 @@ func (s *Session) Gemm(m, n, k, times int) (float64, error) {
 
 // Close ends the peer.
 func (s *Session) Close() error {
-	if s.cmd != nil {
-		s.in.Close()
-		if err := s.cmd.Wait(); err != nil && s.cmd.ProcessState == nil {
-			return fmt.Errorf("peers: %w", err)
-		}
-		s.cmd = nil
+	if err := s.wait(); err != nil {
+		return err
 	}
 	if err := os.RemoveAll(s.dir); err != nil {
 		return fmt.Errorf("peers: %w", err)
