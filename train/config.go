@@ -125,6 +125,24 @@ func (s Settings) eigenvalues() (int, error) {
 	return k, nil
 }
 
+// check reports the first option that is beyond its bound or not finite: what [Read] refuses, and
+// code may have set.
+func (c Config[T]) check() error {
+	for _, s := range []struct {
+		section string
+		value   any
+	}{
+		{"task", c.Task.Value}, {"model", c.Model.Value}, {"solver", c.Solver.Value}, {"solver", c.Forward},
+		{"backward", c.Backward.Value}, {"backward", c.Adjoint}, {"rule", c.Rule.Value}, {"optimizer", c.Optimizer.Value},
+		{"regularizer", c.Regularizer}, {"flossing", c.Flossing}, {"train", c.Train},
+	} {
+		if err := options.Check(s.value); err != nil {
+			return fmt.Errorf("train: %s.%w", s.section, err)
+		}
+	}
+	return nil
+}
+
 // sections describes the configuration file.
 func (c *Config[T]) sections(p Parts[T]) []config.Section {
 	return []config.Section{

@@ -21,9 +21,9 @@ import (
 // readout does, all of the cell's. The trials that are trained on drive the trajectories, one after the other, without
 // noise of the model.
 type Flossing struct {
-	Times int     `doc:"flossings in the run, each of which moves the largest Lyapunov exponents to the target, for errors to travel far in time; 0 is none"`
-	Start int     `doc:"when the first one is, in units; 0 is before training"`
-	Every int     `default:"100" doc:"units from each flossing to the next"`
+	Times int     `doc:"flossings in the run, each of which moves the largest Lyapunov exponents to the target, for errors to travel far in time; 0 is none" max:"1e9: no run has more updates"`
+	Start int     `doc:"when the first one is, in units; 0 is before training" max:"1e9: no run has more updates"`
+	Every int     `default:"100" doc:"units from each flossing to the next" max:"1e9: no run has more updates"`
 	Unit  string  `default:"updates" doc:"what start and every count" choices:"updates,epochs"`
 	LR    float64 `default:"0.001" doc:"learning rate of Adam, which begins anew with each flossing; its gradients are not clipped"`
 

@@ -102,7 +102,7 @@ func TestFlossingRefuses(t *testing.T) {
 		"task={name: blobs}":                         `task "blobs" have no steps`,
 		"flossing.exponents=13":                      "expected at most the 12 units, found 13",
 		"flossing={times: 1, start: 6}":              "within the 6 updates of the run, found it after 6",
-		"flossing={times: 1, horizon: 100000000000}": "of memory for 1 exponents",
+		"flossing={times: 1, horizon: 100000000000}": "every state of the trajectory is kept",
 		"flossing.times=-1":                          "found -1, 0 and 100",
 		"flossing.variant=d":                         "expected one of exact, a, b, c",
 		"flossing.warmup=99":                         "more than the 99 steps of warm-up",
@@ -115,6 +115,13 @@ func TestFlossingRefuses(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error %v, want %q", set, err, want)
 		}
+	}
+	c, err := Read(Ours[float64](), "test", nil, append(slices.Clone(match), "model.units=1000", "flossing={times: 1, exponents: 1000, horizon: 1000000}"))
+	if err == nil {
+		_, err = New(c, Ours[float64]())
+	}
+	if err == nil || !strings.Contains(err.Error(), "of memory for 1000 exponents") {
+		t.Errorf("16 TB: error %v", err)
 	}
 }
 

@@ -13,10 +13,10 @@ import (
 // default. The losses of the records are without it.
 type Regularizer struct {
 	Jacobian    float64 `doc:"weight of the Jacobian penalty, the mean of ‖vᵀJ‖²/n over probes v ~ N(0, I), which is ‖J‖²_F/n; 0 is none"`
-	Probes      int     `default:"1" doc:"probes per step of the Jacobian penalty"`
+	Probes      int     `default:"1" doc:"probes per step of the Jacobian penalty" max:"1000: every probe is kept, and the error falls with their square root"`
 	Probability float64 `default:"1" doc:"probability that a step has the Jacobian penalty"`
-	StopEpoch   int     `doc:"last epoch with the Jacobian penalty; 0 is that of the run"`
-	Correction  int     `doc:"states K of the solver's path, z* the last of them, whose losses are added with the weight decay^(K−k): the fixed-point correction; 0 or 1 is none"`
+	StopEpoch   int     `doc:"last epoch with the Jacobian penalty; 0 is that of the run" max:"1e9: no run has more epochs"`
+	Correction  int     `doc:"states K of the solver's path, z* the last of them, whose losses are added with the weight decay^(K−k): the fixed-point correction; 0 or 1 is none" max:"1e5: every state of the path is kept"`
 	Decay       float64 `default:"0.8" doc:"decay of the fixed-point correction"`
 }
 

@@ -159,6 +159,9 @@ func (e *DivergedError) Unwrap() error { return e.Cause }
 // New prepares a run: it loads the data, compiles the model and checks that the rule can
 // train it.
 func New[T deq.Float](c Config[T], p Parts[T]) (*Trainer[T], error) {
+	if err := c.check(); err != nil {
+		return nil, err
+	}
 	data, err := c.Task.Value.Load(c.Train.Seed)
 	if err != nil {
 		return nil, fmt.Errorf("train: load task %q: %w", c.Task.Name, err)
@@ -168,6 +171,9 @@ func New[T deq.Float](c Config[T], p Parts[T]) (*Trainer[T], error) {
 
 // NewOn is New on data that is loaded already.
 func NewOn[T deq.Float](c Config[T], p Parts[T], data *tasks.Dataset) (*Trainer[T], error) {
+	if err := c.check(); err != nil {
+		return nil, err
+	}
 	if err := data.Check(); err != nil {
 		return nil, fmt.Errorf("train: task %q: %w", c.Task.Name, err)
 	}

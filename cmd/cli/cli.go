@@ -34,6 +34,7 @@ import (
 
 	"attractor/internal/catalog"
 	"attractor/internal/datasets"
+	"attractor/internal/options"
 	"attractor/train"
 )
 
@@ -111,10 +112,11 @@ why one rule learns where another does not.
 
 Begin with "` + p.name + ` compare". A name from "` + p.name + ` list" is explained by "` + p.name + ` help NAME".`,
 		SilenceErrors: true, SilenceUsage: true, DisableSuggestions: true,
-		PersistentPreRun: func(*cobra.Command, []string) {
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
 			if p.quiet {
 				p.log = slog.New(slog.NewTextHandler(p.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 			}
+			return finiteFlags(cmd)
 		},
 	}
 	root.PersistentFlags().BoolVarP(&p.quiet, "quiet", "q", false, "no progress and no messages but warnings")
@@ -165,6 +167,27 @@ var (
 	errCheck       = errors.New("the check does not hold")
 	errInterrupted = errors.New("interrupted")
 )
+
+// finiteFlags refuses numbers among the flags that are NaN or infinite.
+func finiteFlags(cmd *cobra.Command) error {
+	var bad error
+	cmd.Flags().Visit(func(f *pflag.Flag) {
+		var numbers []float64
+		switch f.Value.Type() {
+		case "float64":
+			x, _ := cmd.Flags().GetFloat64(f.Name)
+			numbers = []float64{x}
+		case "float64Slice":
+			numbers, _ = cmd.Flags().GetFloat64Slice(f.Name)
+		}
+		for _, x := range numbers {
+			if err := options.Finite(x); err != nil && bad == nil {
+				bad = usagef("--%s: %w; see %s --help", f.Name, err, cmd.CommandPath())
+			}
+		}
+	})
+	return bad
+}
 
 // flagError adds to an unknown flag the nearest one that the command has.
 func (p *program) flagError(cmd *cobra.Command, err error) error {

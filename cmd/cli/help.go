@@ -121,6 +121,9 @@ func writeFields(w io.Writer, title string, fields []options.Field) {
 		if len(f.Choices) > 0 {
 			doc += " (" + strings.Join(f.Choices, ", ") + ")"
 		}
+		if f.Bound.Max > 0 {
+			doc += fmt.Sprintf(" (at most %d)", f.Bound.Max)
+		}
 		value := f.Default
 		if strings.Contains(doc, "(default ") { // which says what zero stands for
 			value = ""
@@ -150,6 +153,9 @@ func (p *program) explainOption(path string) (found int) {
 			}
 			if f.Default != "" && !strings.Contains(f.Doc, "(default ") {
 				fmt.Fprintf(p.stdout, "; default %s", f.Default)
+			}
+			if f.Bound.Max > 0 {
+				fmt.Fprintf(p.stdout, "; %s", f.Bound)
 			}
 			fmt.Fprintln(p.stdout)
 		}

@@ -38,13 +38,13 @@ import (
 // Jacobians, NeurIPS 2023, arXiv:2312.17306; derivatives of QR after M. Seeger et al., Auto-Differentiating
 // Linear Algebra, arXiv:1710.08717.
 type Flossing struct {
-	K       int     `key:"exponents" default:"1" doc:"exponents that are moved, the largest first"`
-	Horizon int     `default:"55" doc:"steps of the trajectory, with the warm-up"`
-	Warmup  int     `doc:"steps at its begin that are not measured (default 10 and a tenth of the horizon; −1 is none)"`
+	K       int     `key:"exponents" default:"1" doc:"exponents that are moved, the largest first" max:"1e5: every exponent has a tangent of its own"`
+	Horizon int     `default:"55" doc:"steps of the trajectory, with the warm-up" max:"1e6: every state of the trajectory is kept"`
+	Warmup  int     `doc:"steps at its begin that are not measured (default 10 and a tenth of the horizon; −1 is none)" max:"1e6: it is a part of the horizon"`
 	Target  float64 `doc:"where the exponents are to go, in nats per step"`
 	Variant string  `default:"exact" doc:"gradient: exact, or with parts left out that are not local" choices:"exact,a,b,c"`
-	Batch   int     `default:"1" doc:"trajectories per step, each from a random state with random tangents"`
-	Steps   int     `default:"200" doc:"updates at most"`
+	Batch   int     `default:"1" doc:"trajectories per step, each from a random state with random tangents" max:"1e5: every trajectory is kept"`
+	Steps   int     `default:"200" doc:"updates at most" max:"1e9: exponents that take longer do not get there"`
 	Tol     float64 `default:"0.02" doc:"all is done when the exponents, in the root mean square, are nearer to the target"`
 	Runaway float64 `default:"4" doc:"the flossing is given up when the loss has grown to so many times the least one, as a mean over 10 updates, and is above (5·tol)²"`
 	Seed    uint64  `key:"-" doc:"of the states and the tangents"`

@@ -14,6 +14,7 @@
 //	default  the value that zero stands for; a slice's elements are separated by commas
 //	doc      one line for help texts
 //	choices  the values allowed, separated by commas
+//	max      the largest integer allowed, a colon and why: "1e6: every state is kept"
 //	key      the key in a configuration instead of the one made from the field's name;
 //	         "-" hides the field
 //
@@ -47,6 +48,7 @@ type Field struct {
 	Default string   // what zero stands for, as text; empty for no text and for the empty list
 	Doc     string   // one line
 	Choices []string // the values allowed, nil for any
+	Bound   Bound    // of integers
 	List    bool     // a slice
 	Textual bool     // text or duration, alone or in a list: a configuration may quote it
 
@@ -81,6 +83,15 @@ func Fields(v any) []Field {
 		}
 		if list {
 			f.Type = "list of " + k.plural
+		}
+		if tag, ok := sf.Tag.Lookup("max"); ok {
+			var err error
+			if f.Bound, err = boundOf(tag); err == nil && k != integer {
+				err = fmt.Errorf("a %s has no max", k.name)
+			}
+			if err != nil {
+				panic(fmt.Sprintf("options: %s.%s: %v", t, sf.Name, err))
+			}
 		}
 		if i := slices.IndexFunc(fields, func(g Field) bool { return g.Key == key }); i >= 0 {
 			panic(fmt.Sprintf("options: %s has two options %q: fields %s and %s", t, key,

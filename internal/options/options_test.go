@@ -35,8 +35,10 @@ type part struct {
 	Every      time.Duration `default:"10m"`
 	Rules      []string      `default:"bptt, jfb"`
 	Gains      []float64
-	Inner      any `key:"-"`
-	Hidden     int `key:"-" default:"7"`
+	Steps      int      `default:"30" max:"1e6: every state is kept"`
+	Shifts     []uint64 `max:"7: there are no more"`
+	Inner      any      `key:"-"`
+	Hidden     int      `key:"-" default:"7"`
 	_          int
 }
 
@@ -71,6 +73,8 @@ func TestFields(t *testing.T) {
 		"every|duration|10m|",
 		"rules|list of texts|bptt, jfb|",
 		"gains|list of numbers||",
+		"steps|integer|30|",
+		"shifts|list of integers||",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -94,7 +98,7 @@ func TestKeys(t *testing.T) {
 func TestWithDefaults(t *testing.T) {
 	want := part{
 		tolerances: tolerances{RTol: 1e-3}, MaxEvals: 9, LR: 0.1, Activation: "tanh", Seed: 1, Width: 3,
-		Every: 10 * time.Minute, Rules: []string{"bptt", "jfb"}, Hidden: 7,
+		Every: 10 * time.Minute, Rules: []string{"bptt", "jfb"}, Steps: 30, Hidden: 7,
 	}
 	equal := cmp.AllowUnexported(part{})
 	if diff := cmp.Diff(want, options.WithDefaults(part{MaxEvals: 9, Rules: []string{}}), equal); diff != "" {
@@ -158,6 +162,13 @@ func TestSet(t *testing.T) {
 		{"rules", nil, "!an empty list selects the default (bptt, jfb)"},
 		{"gains", nil, ""},
 		{"gains", []string{"1", "x"}, `!expected a number, found "x"`},
+		{"steps", []string{"1000000"}, "1000000"},
+		{"steps", []string{"1e6"}, "1000000"},
+		{"steps", []string{"1000001"}, "!expected an integer of at most 1000000 (every state is kept), found 1000001"},
+		{"steps", []string{"9223372036854775807"}, "!at most 1000000"},
+		{"steps", []string{"-9223372036854775808"}, "-9223372036854775808"}, // of which a part's Validate says more
+		{"shifts", []string{"7", "0"}, "7,0"},
+		{"shifts", []string{"1", "18446744073709551615"}, "!at most 7"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.key+"="+strings.Join(tt.texts, ","), func(t *testing.T) {
@@ -263,6 +274,21 @@ func TestProgrammersMistakesPanic(t *testing.T) {
 				F func() `default:"x"`
 			}{})
 		},
+		"max, no reason": func() {
+			options.Fields(struct {
+				N int `max:"7"`
+			}{})
+		},
+		"max, not an integer": func() {
+			options.Fields(struct {
+				N int `max:"1.5: half"`
+			}{})
+		},
+		"max of a number": func() {
+			options.Fields(struct {
+				F float64 `max:"7: too hot"`
+			}{})
+		},
 		"many texts": func() { _ = field(t, "rtol").Set(&part{}, "1", "2") },
 	}
 	for name, call := range tests {
@@ -285,4 +311,33 @@ func field(t *testing.T, key string) options.Field {
 		t.Fatalf("no field %q", key)
 	}
 	return fields[i]
+}
+
+func TestCheck(t *testing.T) {
+	nan, inf := math.NaN(), math.Inf(1)
+	tests := map[string]struct {
+		v    part
+		want string // of the error; empty for none
+	}{
+		"zero":        {part{}, ""},
+		"as written":  {part{Steps: 1e6, LR: 1e30, Gains: []float64{1, -2}}, ""},
+		"NaN":         {part{tolerances: tolerances{RTol: nan}}, "rtol: expected a finite number, found NaN"},
+		"infinite":    {part{LR: float32(-inf)}, "lr: expected a finite number, found -Inf"},
+		"in a list":   {part{Gains: []float64{1, inf}}, "gains: expected a finite number, found +Inf"},
+		"count":       {part{Steps: math.MaxInt}, "steps: expected an integer of at most 1000000 (every state is kept), found 9223372036854775807"},
+		"list":        {part{Shifts: []uint64{3, math.MaxUint64}}, "shifts: expected an integer of at most 7 (there are no more), found 18446744073709551615"},
+		"first first": {part{Steps: math.MaxInt, LR: float32(nan)}, "lr: expected a finite number, found NaN"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			err := options.Check(&tt.v)
+			var value *options.ValueError
+			switch {
+			case tt.want == "" && err != nil:
+				t.Errorf("error %v", err)
+			case tt.want != "" && (err == nil || err.Error() != tt.want || !errors.As(err, &value)):
+				t.Errorf("error %v, want %q", err, tt.want)
+			}
+		})
+	}
 }

@@ -136,6 +136,9 @@ func (f Field) parseOne(dst reflect.Value, s string) error {
 	if bad != nil {
 		return bad
 	}
+	if err := f.check(dst); err != nil {
+		return err
+	}
 	if f.Choices != nil && !slices.Contains(f.Choices, textOf(dst)) {
 		return unknownChoice(f, s)
 	}

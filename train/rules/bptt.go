@@ -15,7 +15,7 @@ import (
 // It is exact. Of a relaxation, whose input is constant and whose last state alone is read out, it
 // is the implicit gradient for T → ∞ where f converges. It keeps all T states.
 type BPTT[T deq.Float] struct {
-	Steps int `default:"30" doc:"steps T of a relaxation; sequences have their own" order:"T"`
+	Steps int `default:"30" doc:"steps T of a relaxation; sequences have their own" max:"1e6: a relaxation that takes longer does not settle" order:"T"`
 }
 
 func bpttEntry[T deq.Float]() Entry[T] {

@@ -21,7 +21,7 @@ import (
 // a readout, is left out.
 type Broadcast[T deq.Float] struct {
 	Local[T]
-	Types int `doc:"number k of types of units: W_jp is the mean weight from the type of p to that of j; where Dale's law tells kinds of units each type is of one kind; 0: the weights themselves"`
+	Types int `doc:"number k of types of units: W_jp is the mean weight from the type of p to that of j; where Dale's law tells kinds of units each type is of one kind; 0: the weights themselves" max:"1e6: no network has more units"`
 }
 
 // Validate reports options outside their range.

@@ -12,9 +12,9 @@ import (
 // Estimate is what rules have in common that carry factors at random of how the state depends on the
 // parameters, whose product is right in the mean.
 type Estimate struct {
-	Steps    int `default:"30" doc:"steps T of a relaxation; sequences have their own" order:"T"`
-	Draws    int `default:"1" doc:"independent estimates that are averaged, one after the other" order:"k"`
-	MaxBytes int `default:"500000000" doc:"largest memory of the factors of all samples; training that needs more is refused"`
+	Steps    int `default:"30" doc:"steps T of a relaxation; sequences have their own" max:"1e6: a relaxation that takes longer does not settle" order:"T"`
+	Draws    int `default:"1" doc:"independent estimates that are averaged, one after the other" max:"1e6: the error falls with the square root of the draws" order:"k"`
+	MaxBytes int `default:"500000000" doc:"largest memory of the factors of all samples; training that needs more is refused" max:"1e15: no machine has more memory"`
 }
 
 // Validate reports options outside their range.

@@ -28,7 +28,7 @@ import (
 // D. Sussillo and L. F. Abbott, Generating coherent patterns of activity from chaotic neural networks, Neuron 63
 // (2009) 544–557, doi:10.1016/j.neuron.2009.07.018.
 type FORCE[T deq.Float] struct {
-	Steps int     `default:"30" doc:"steps T of a relaxation; sequences have their own" order:"T"`
+	Steps int     `default:"30" doc:"steps T of a relaxation; sequences have their own" max:"1e6: a relaxation that takes longer does not settle" order:"T"`
 	Alpha float64 `default:"1" doc:"α of P = I/α at the beginning: the larger, the more slowly is learned"`
 }
 

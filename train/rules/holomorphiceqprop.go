@@ -31,7 +31,7 @@ import (
 // Finite Size Oscillations, NeurIPS 2022, arXiv:2209.00530.
 type HolomorphicEqProp[T deq.Float] struct {
 	Nudging
-	Points int `default:"4" doc:"nudges N on the circle" order:"k"`
+	Points int `default:"4" doc:"nudges N on the circle" max:"4096: the error falls exponentially with the points" order:"k"`
 }
 
 func holomorphicEqPropEntry[T deq.Float]() Entry[T] {

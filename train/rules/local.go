@@ -13,7 +13,7 @@ import (
 // Local is what rules have in common whose credit stays within the units: an eligibility trace for
 // every synapse times a credit for every unit and step.
 type Local[T deq.Float] struct {
-	Steps    int     `default:"30" doc:"steps T of a relaxation; sequences have their own" order:"T"`
+	Steps    int     `default:"30" doc:"steps T of a relaxation; sequences have their own" max:"1e6: a relaxation that takes longer does not settle" order:"T"`
 	Feedback string  `default:"symmetric" doc:"weights that take the output's error back to the units: the transpose of the readout's, fixed random ones, or random ones that learn beside the readout's (as kolen-pollack)" choices:"symmetric,random,adaptive"`
 	Decay    float64 `default:"0.01" doc:"decay of adaptive feedback and of the readout's weights beside it"`
 }

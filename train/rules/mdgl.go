@@ -25,7 +25,7 @@ import (
 // doi:10.1073/pnas.2111821118.
 type MDGL[T deq.Float] struct {
 	Broadcast[T]
-	Hops int `default:"1" doc:"synapses from unit to unit that credit goes back over" order:"k"`
+	Hops int `default:"1" doc:"synapses from unit to unit that credit goes back over" max:"1e6: no trial has more steps" order:"k"`
 }
 
 func mdglEntry[T deq.Float]() Entry[T] {

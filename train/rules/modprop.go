@@ -25,7 +25,7 @@ import (
 // Y. H. Liu, S. Smith, S. Mihalas, E. Shea-Brown and U. Sümbül, NeurIPS 2022, arXiv:2206.01338.
 type ModProp[T deq.Float] struct {
 	Broadcast[T]
-	Taps int `default:"10" doc:"taps S of the filter: steps and synapses that credit comes back over" order:"k"`
+	Taps int `default:"10" doc:"taps S of the filter: steps and synapses that credit comes back over" max:"1e6: no trial has more steps" order:"k"`
 }
 
 func modPropEntry[T deq.Float]() Entry[T] {

@@ -18,7 +18,7 @@ import (
 //
 // Z. Geng et al., Is Attention Better Than Matrix Decomposition?, ICLR 2021, arXiv:2109.04553.
 type Neumann[T deq.Float] struct {
-	Terms int `default:"5" doc:"terms k of the series" order:"k"`
+	Terms int `default:"5" doc:"terms k of the series" max:"1e6: a series that takes longer does not converge" order:"k"`
 }
 
 func neumannEntry[T deq.Float]() Entry[T] {

@@ -27,7 +27,7 @@ type NodePerturbation[T deq.Float] struct {
 // Perturbation are the options of rules that perturb.
 type Perturbation struct {
 	Sigma float64 `default:"0.01" doc:"standard deviation σ of the noise"`
-	Draws int     `default:"1" doc:"draws of the noise that are averaged, two phases each"`
+	Draws int     `default:"1" doc:"draws of the noise that are averaged, two phases each" max:"1e6: the error falls with the square root of the draws"`
 }
 
 // Validate reports options outside their range.

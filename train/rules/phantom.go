@@ -22,7 +22,7 @@ import (
 // Z. Geng, X.-Y. Zhang, S. Bai, Y. Wang and Z. Lin, On Training Implicit Models, NeurIPS 2021,
 // arXiv:2111.05177.
 type Phantom[T deq.Float] struct {
-	Steps   int     `default:"5" doc:"damped steps k" order:"k"`
+	Steps   int     `default:"5" doc:"damped steps k" max:"1e6: a relaxation that takes longer does not settle" order:"k"`
 	Damping float64 `default:"0.5" doc:"step length τ, 0 < τ ≤ 1"`
 }
 

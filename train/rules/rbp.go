@@ -24,7 +24,7 @@ import (
 // Generalization of back-propagation to recurrent neural networks, Physical Review Letters 59,
 // 1987, doi:10.1103/PhysRevLett.59.2229.
 type RBP[T deq.Float] struct {
-	Steps int     `default:"200" doc:"Euler steps at most" order:"k"`
+	Steps int     `default:"200" doc:"Euler steps at most" max:"1e6: a relaxation that takes longer does not settle" order:"k"`
 	DT    float64 `default:"0.5" doc:"length dt of a step in units of the time constant, 0 < dt ≤ 1"`
 }
 

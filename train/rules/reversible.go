@@ -27,9 +27,9 @@ import (
 // S. McCallum, K. Arora and J. Foster, Reversible Deep Equilibrium Models, 2025,
 // arXiv:2509.12917.
 type Reversible[T deq.Float] struct {
-	Steps    int     `default:"8" doc:"steps T of the relaxation, of two evaluations each" order:"T"`
+	Steps    int     `default:"8" doc:"steps T of the relaxation, of two evaluations each" max:"1e6: a relaxation that takes longer does not settle" order:"T"`
 	Beta     float64 `default:"0.8" doc:"step length β, 0 < β < 2, not 1"`
-	Every    int     `doc:"steps after which a pair of states is kept, from which the way back begins anew; 0: none is"`
+	Every    int     `doc:"steps after which a pair of states is kept, from which the way back begins anew; 0: none is" max:"1e6: no relaxation has more steps"`
 	MaxDrift float64 `default:"1e-3" doc:"relative drift above which a sample counts as failed"`
 }
 

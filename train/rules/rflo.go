@@ -15,7 +15,7 @@ import (
 //
 // J. M. Murray, eLife 8:e43299, 2019, doi:10.7554/eLife.43299.
 type RFLO[T deq.Float] struct {
-	Steps int `default:"30" doc:"steps T of a relaxation; sequences have their own" order:"T"`
+	Steps int `default:"30" doc:"steps T of a relaxation; sequences have their own" max:"1e6: a relaxation that takes longer does not settle" order:"T"`
 	Tracing
 }
 

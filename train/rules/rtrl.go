@@ -18,8 +18,8 @@ import (
 // no way back. It is exact, that of bptt, for every model; but a step takes n²P products and the p of a
 // batch n·P numbers a sample, both cubes and more of n. What does not fit into max_bytes is refused.
 type RTRL[T deq.Float] struct {
-	Steps    int `default:"30" doc:"steps T of a relaxation; sequences have their own" order:"T"`
-	MaxBytes int `default:"500000000" doc:"largest memory of the derivatives of the states by the parameters; training that needs more is refused"`
+	Steps    int `default:"30" doc:"steps T of a relaxation; sequences have their own" max:"1e6: a relaxation that takes longer does not settle" order:"T"`
+	MaxBytes int `default:"500000000" doc:"largest memory of the derivatives of the states by the parameters; training that needs more is refused" max:"1e15: no machine has more memory"`
 }
 
 func rtrlEntry[T deq.Float]() Entry[T] {

@@ -34,7 +34,7 @@ import (
 // Estimate from the forward pass for bi-level optimization and implicit models, ICLR 2022,
 // arXiv:2106.00553.
 type Shine[T deq.Float] struct {
-	Refine   int     `doc:"products k of the refinement" order:"k"`
+	Refine   int     `doc:"products k of the refinement" max:"1e6: a refinement that takes longer does not converge" order:"k"`
 	Fallback float64 `default:"1.8" doc:"factor over the length of ∂L/∂z* beyond which u is not trusted; negative: always trusted"`
 }
 

@@ -13,9 +13,9 @@ import (
 // back h steps (the window) together, and no further. With h = T it is BPTT to the last bit; with
 // h′ = 1 each loss goes back all h steps, at T·h products with Jᵀ; with h′ = h, the default, at T.
 type TBPTT[T deq.Float] struct {
-	Steps  int `default:"30" doc:"steps T of a relaxation; sequences have their own" order:"T"`
-	Window int `default:"10" doc:"steps h that losses go back"`
-	Stride int `doc:"steps h′ whose losses go back together, at most the window; 0 is the window"`
+	Steps  int `default:"30" doc:"steps T of a relaxation; sequences have their own" max:"1e6: a relaxation that takes longer does not settle" order:"T"`
+	Window int `default:"10" doc:"steps h that losses go back" max:"1e6: no relaxation or trial has more steps"`
+	Stride int `doc:"steps h′ whose losses go back together, at most the window; 0 is the window" max:"1e6: no relaxation or trial has more steps"`
 }
 
 func tbpttEntry[T deq.Float]() Entry[T] {

@@ -29,7 +29,7 @@ import (
 // W. Gerstner, M. Lehmann, V. Liakoni, D. Corneil and J. Brea, Frontiers in Neural Circuits 12:53, 2018,
 // doi:10.3389/fncir.2018.00053.
 type ThreeFactor[T deq.Float] struct {
-	Steps    int     `default:"30" doc:"steps T of a relaxation; sequences have their own" order:"T"`
+	Steps    int     `default:"30" doc:"steps T of a relaxation; sequences have their own" max:"1e6: a relaxation that takes longer does not settle" order:"T"`
 	Tau      float64 `default:"2" doc:"time constant τ of the presynaptic traces in steps, at least 1: a trace keeps 1 − 1/τ of itself at a step"`
 	Feedback string  `default:"random" doc:"weights that take the output's error to the units as the third factor: fixed random ones, the transpose of the readout's, or random ones that learn beside the readout's" choices:"random,symmetric,adaptive"`
 	Decay    float64 `default:"0.01" doc:"decay of adaptive feedback and of the readout's weights beside it"`

@@ -19,7 +19,7 @@ import (
 // a step.
 type Tracing struct {
 	Traces   string `default:"backwards" doc:"way the traces are summed: backwards, as credits of the units, or forwards, as traces of the synapses; the same sum" choices:"backwards,forwards"`
-	MaxBytes int    `default:"500000000" doc:"largest memory of traces that run forwards; training that needs more is refused"`
+	MaxBytes int    `default:"500000000" doc:"largest memory of traces that run forwards; training that needs more is refused" max:"1e15: no machine has more memory"`
 }
 
 func (o Tracing) forwards() bool { return options.WithDefaults(o).Traces == "forwards" }

@@ -17,8 +17,8 @@ import (
 // T. Chen, B. Xu, C. Zhang and C. Guestrin, Training Deep Nets with Sublinear Memory Cost, 2016,
 // arXiv:1604.06174.
 type Unrolled[T deq.Float] struct {
-	Steps int `default:"30" doc:"iterations T; sequences have their own" order:"T"`
-	Every int `doc:"steps c from one checkpoint to the next; 0 is the root of the steps, which takes the least memory"`
+	Steps int `default:"30" doc:"iterations T; sequences have their own" max:"1e6: a relaxation that takes longer does not settle" order:"T"`
+	Every int `doc:"steps c from one checkpoint to the next; 0 is the root of the steps, which takes the least memory" max:"1e6: no relaxation has more steps"`
 }
 
 func unrolledEntry[T deq.Float]() Entry[T] {

@@ -21,11 +21,11 @@ error of about 0.078, one who knows x(t - t1) alone 0.016, x(t - t2) alone 0.063
 
 // Add is the task of adding the input of two times; see its entry in [Catalog].
 type Add struct {
-	T1         int `default:"6" doc:"steps since the input that has the weight 0.5"`
-	T2         int `default:"10" doc:"steps since the input that has the weight -0.25"`
-	Steps      int `default:"100" doc:"steps of a trial, more than t1 and t2"`
-	Trials     int `default:"6400" doc:"trials to train on"`
-	TestTrials int `default:"1000" doc:"trials to test on"`
+	T1         int `default:"6" doc:"steps since the input that has the weight 0.5" max:"1e6: no trial has more steps"`
+	T2         int `default:"10" doc:"steps since the input that has the weight -0.25" max:"1e6: no trial has more steps"`
+	Steps      int `default:"100" doc:"steps of a trial, more than t1 and t2" max:"1e6: every state of a trial is kept"`
+	Trials     int `default:"6400" doc:"trials to train on" max:"1e8: all trials are made before training"`
+	TestTrials int `default:"1000" doc:"trials to test on" max:"1e8: all trials are made before training"`
 }
 
 // Sequential implements Sequential.

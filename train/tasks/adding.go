@@ -32,9 +32,9 @@ arXiv 1504.00941).`
 
 // Adding is the adding problem; see its entry in [Catalog].
 type Adding struct {
-	Steps      int `default:"100" doc:"steps of a trial, at least 2"`
-	Trials     int `default:"16000" doc:"trials to train on"`
-	TestTrials int `default:"2000" doc:"trials to test on"`
+	Steps      int `default:"100" doc:"steps of a trial, at least 2" max:"1e6: every state of a trial is kept"`
+	Trials     int `default:"16000" doc:"trials to train on" max:"1e8: all trials are made before training"`
+	TestTrials int `default:"2000" doc:"trials to test on" max:"1e8: all trials are made before training"`
 }
 
 // Sequential implements Sequential.

@@ -16,10 +16,10 @@ sin(π/classes) in absolute value (4 in 10,000 with the defaults).`
 
 // Blobs is classification of Gaussian clusters; see its entry in [Catalog].
 type Blobs struct {
-	Classes int     `default:"4" doc:"number of clusters, at least 2"`
-	Inputs  int     `default:"2" doc:"width of a sample, at least 2"`
-	Train   int     `default:"256" doc:"samples to train on, at least one per class"`
-	Test    int     `default:"128" doc:"samples to test on, at least one per class"`
+	Classes int     `default:"4" doc:"number of clusters, at least 2" max:"1e6: every class has an output"`
+	Inputs  int     `default:"2" doc:"width of a sample, at least 2" max:"1e6: every input has weights to all units"`
+	Train   int     `default:"256" doc:"samples to train on, at least one per class" max:"1e9: all samples are held in memory"`
+	Test    int     `default:"128" doc:"samples to test on, at least one per class" max:"1e9: all samples are held in memory"`
 	Noise   float64 `default:"0.2" doc:"standard deviation of a cluster (the circle has radius 1)"`
 }
 

@@ -45,8 +45,8 @@ type ContextDecision struct {
 	Stimulus   Period    `default:"" doc:"ms of the stimulus"`
 	Delay      Period    `default:"" doc:"ms between stimulus and decision"`
 	Decision   Period    `default:"" doc:"ms to decide"`
-	Trials     int       `default:"16000" doc:"trials to train on"`
-	TestTrials int       `default:"2000" doc:"trials to test on"`
+	Trials     int       `default:"16000" doc:"trials to train on" max:"1e8: all trials are made before training"`
+	TestTrials int       `default:"2000" doc:"trials to test on" max:"1e8: all trials are made before training"`
 }
 
 // Sequential implements Sequential.

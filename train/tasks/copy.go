@@ -20,10 +20,10 @@ Labels is [trials, steps]. The first steps, as many as the delay, do not count.`
 
 // Copy is the task of telling what the input was; see its entry in [Catalog].
 type Copy struct {
-	Delay      int `default:"10" doc:"steps since the input that is asked for"`
-	Steps      int `default:"100" doc:"steps of a trial, more than the delay"`
-	Trials     int `default:"6400" doc:"trials to train on"`
-	TestTrials int `default:"1000" doc:"trials to test on"`
+	Delay      int `default:"10" doc:"steps since the input that is asked for" max:"1e6: no trial has more steps"`
+	Steps      int `default:"100" doc:"steps of a trial, more than the delay" max:"1e6: every state of a trial is kept"`
+	Trials     int `default:"6400" doc:"trials to train on" max:"1e8: all trials are made before training"`
+	TestTrials int `default:"1000" doc:"trials to test on" max:"1e8: all trials are made before training"`
 }
 
 // Sequential implements Sequential.

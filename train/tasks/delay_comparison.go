@@ -42,8 +42,8 @@ type DelayComparison struct {
 	Delay      Period  `default:"1000" doc:"ms between the stimuli"`
 	Stimulus2  Period  `default:"500" doc:"ms of the second stimulus"`
 	Decision   Period  `default:"100" doc:"ms to decide"`
-	Trials     int     `default:"16000" doc:"trials to train on"`
-	TestTrials int     `default:"2000" doc:"trials to test on"`
+	Trials     int     `default:"16000" doc:"trials to train on" max:"1e8: all trials are made before training"`
+	TestTrials int     `default:"2000" doc:"trials to test on" max:"1e8: all trials are made before training"`
 }
 
 // Sequential implements Sequential.

@@ -26,11 +26,11 @@ up to that step, 0 before the first one. Every step counts.`
 
 // FlipFlop is the task of holding signs; see its entry in [Catalog].
 type FlipFlop struct {
-	Bits       int     `default:"3" doc:"number of inputs and of outputs"`
-	Steps      int     `default:"100" doc:"steps of a trial"`
+	Bits       int     `default:"3" doc:"number of inputs and of outputs" max:"1e6: every bit has an input and an output"`
+	Steps      int     `default:"100" doc:"steps of a trial" max:"1e6: every state of a trial is kept"`
 	Pulse      float64 `default:"0.05" doc:"probability of a pulse in a step"`
-	Trials     int     `default:"6400" doc:"trials to train on"`
-	TestTrials int     `default:"1000" doc:"trials to test on"`
+	Trials     int     `default:"6400" doc:"trials to train on" max:"1e8: all trials are made before training"`
+	TestTrials int     `default:"1000" doc:"trials to test on" max:"1e8: all trials are made before training"`
 }
 
 // Sequential implements Sequential.

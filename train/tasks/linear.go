@@ -15,10 +15,10 @@ three are drawn from the seed. No predictor has a mean squared error below noise
 
 // Linear is regression on a random linear teacher; see its entry in [Catalog].
 type Linear struct {
-	Inputs  int     `default:"8" doc:"width of a sample"`
-	Outputs int     `default:"4" doc:"width of a target"`
-	Train   int     `default:"256" doc:"samples to train on"`
-	Test    int     `default:"128" doc:"samples to test on"`
+	Inputs  int     `default:"8" doc:"width of a sample" max:"1e6: every input has weights to all units"`
+	Outputs int     `default:"4" doc:"width of a target" max:"1e6: every output has weights from all units"`
+	Train   int     `default:"256" doc:"samples to train on" max:"1e9: all samples are held in memory"`
+	Test    int     `default:"128" doc:"samples to test on" max:"1e9: all samples are held in memory"`
 	Noise   float64 `default:"0.1" doc:"standard deviation of the noise on the targets"`
 }
 

@@ -45,8 +45,8 @@ test) has each class by its share and is the same for every seed.`
 // MNIST is the task of telling handwritten digits apart; see its entry in [Catalog].
 type MNIST struct {
 	Dir       string `default:"" doc:"folder of the files; empty for that in the data folder (attractor data dir)"`
-	Train     int    `default:"0" doc:"samples to train on; 0 for all"`
-	Test      int    `default:"0" doc:"samples to test on; 0 for all"`
+	Train     int    `default:"0" doc:"samples to train on; 0 for all" max:"1e9: all samples are held in memory"`
+	Test      int    `default:"0" doc:"samples to test on; 0 for all" max:"1e9: all samples are held in memory"`
 	Normalize string `default:"unit" choices:"unit,standard" doc:"inputs from 0 to 1, or of mean 0 and variance 1"`
 }
 

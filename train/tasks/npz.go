@@ -31,8 +31,8 @@ uint8 are kept as bytes, an eighth of the size of the others.`
 // NPZ is the task that a user's own data set sets; see its entry in [Catalog].
 type NPZ struct {
 	File      string `default:"" doc:"the archive, or the name of an imported one; it must be given"`
-	Train     int    `default:"0" doc:"samples to train on; 0 for all"`
-	Test      int    `default:"0" doc:"samples to test on; 0 for all"`
+	Train     int    `default:"0" doc:"samples to train on; 0 for all" max:"1e9: all samples are held in memory"`
+	Test      int    `default:"0" doc:"samples to test on; 0 for all" max:"1e9: all samples are held in memory"`
 	Kind      string `default:"auto" choices:"auto,classification,regression" doc:"what y holds: labels or real numbers; auto goes by its type"`
 	Normalize string `default:"none" choices:"none,standard" doc:"inputs as they are, or each column of mean 0 and variance 1"`
 }

@@ -40,8 +40,8 @@ type ReadySetGo struct {
 	Ready      Period  `default:"83" doc:"ms of the ready cue"`
 	Measure    Period  `default:"uniform 800 1500" doc:"ms from the beginning of the ready cue to that of the set cue"`
 	Set        Period  `default:"83" doc:"ms of the set cue"`
-	Trials     int     `default:"16000" doc:"trials to train on"`
-	TestTrials int     `default:"2000" doc:"trials to test on"`
+	Trials     int     `default:"16000" doc:"trials to train on" max:"1e8: all trials are made before training"`
+	TestTrials int     `default:"2000" doc:"trials to test on" max:"1e8: all trials are made before training"`
 }
 
 // Sequential implements Sequential.

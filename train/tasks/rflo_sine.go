@@ -27,10 +27,10 @@ many updates as there are batches of trials. The best constant, 0, has a mean sq
 
 // RFLOSine is the task of making a periodic output; see its entry in [Catalog].
 type RFLOSine struct {
-	Steps      int     `default:"100" doc:"steps of a trial, a period of the target"`
+	Steps      int     `default:"100" doc:"steps of a trial, a period of the target" max:"1e6: every state of a trial is kept"`
 	Start      float64 `default:"0.1" doc:"state of every unit at the beginning of a trial, without which nothing would move"`
-	Trials     int     `default:"5000" doc:"trials to train on, all the same"`
-	TestTrials int     `default:"1" doc:"trials to test on, the same again"`
+	Trials     int     `default:"5000" doc:"trials to train on, all the same" max:"1e8: all trials are made before training"`
+	TestTrials int     `default:"1" doc:"trials to test on, the same again" max:"1e8: all trials are made before training"`
 }
 
 // Sequential implements Sequential.

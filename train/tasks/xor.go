@@ -9,10 +9,10 @@ one of the two inputs is right half of the time.`
 
 // XOR is the task of comparing what the input was; see its entry in [Catalog].
 type XOR struct {
-	Delay      int `default:"10" doc:"steps since the first input; the second is as many steps older"`
-	Steps      int `default:"100" doc:"steps of a trial, more than twice the delay"`
-	Trials     int `default:"6400" doc:"trials to train on"`
-	TestTrials int `default:"1000" doc:"trials to test on"`
+	Delay      int `default:"10" doc:"steps since the first input; the second is as many steps older" max:"1e6: no trial has more steps"`
+	Steps      int `default:"100" doc:"steps of a trial, more than twice the delay" max:"1e6: every state of a trial is kept"`
+	Trials     int `default:"6400" doc:"trials to train on" max:"1e8: all trials are made before training"`
+	TestTrials int `default:"1000" doc:"trials to test on" max:"1e8: all trials are made before training"`
 }
 
 // Sequential implements Sequential.
