@@ -20,7 +20,7 @@ func IsCheckpoint(path string) bool {
 	if !strings.HasSuffix(path, ".safetensors") {
 		return false
 	}
-	f, err := checkpoint.LoadForeign(path)
+	f, err := checkpoint.LoadForeign(path, func(string) bool { return false })
 	return err == nil && f.Meta["config/model"] != ""
 }
 

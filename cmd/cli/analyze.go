@@ -211,9 +211,7 @@ func (p *program) readAnalyzed(path string, f analyzeFlags, activation bool) (*a
 	if err != nil {
 		return nil, nil, err
 	}
-	if len(net.ignored) > 0 {
-		p.log.Warn("arrays that have no meaning here are ignored", "file", net.path, "names", strings.Join(net.ignored, ","))
-	}
+	net.warn(p.log)
 	if f.sample >= net.samples {
 		return nil, nil, fmt.Errorf("--sample: expected one from 0 to %d, of the rows of x in %s, found %d", net.samples-1, path, f.sample)
 	}

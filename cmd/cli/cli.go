@@ -35,6 +35,7 @@ import (
 	"attractor/internal/catalog"
 	"attractor/internal/datasets"
 	"attractor/internal/options"
+	"attractor/internal/quote"
 	"attractor/train"
 )
 
@@ -97,7 +98,7 @@ func (p *program) run(ctx context.Context, args []string) int {
 	if unknown := p.unknownCommand(cmd, err); unknown != nil {
 		code, err = exitUsage, unknown
 	}
-	fmt.Fprintf(p.stderr, "%s: %v\n", p.name, err)
+	fmt.Fprintf(p.stderr, "%s: %s\n", p.name, quote.Text(err.Error())) // with names from files and servers
 	return code
 }
 

@@ -5,9 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"maps"
 	"math"
-	"os"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -16,6 +17,8 @@ import (
 	"attractor/internal/checkpoint"
 	"attractor/internal/kernels"
 	"attractor/internal/npz"
+	"attractor/internal/quote"
+	"attractor/internal/regular"
 	"attractor/models"
 	"attractor/train"
 )
@@ -32,7 +35,7 @@ type network struct {
 	x                      []float64 // [samples, inputs]; zeros of one sample where the file has none
 	z0                     []float64 // [samples, units]; nil for zeros
 	hasU, hasX             bool
-	ignored                []string // arrays that are none of these
+	given, ignored         []string // which of these there are; arrays that are none of these
 }
 
 // arrays is a file of arrays.
@@ -44,7 +47,7 @@ type arrays interface {
 
 // openArrays opens an .npz or .safetensors file, which it tells apart by its contents.
 func openArrays(path string) (_ arrays, close func() error, err error) {
-	f, err := os.Open(path)
+	f, err := regular.Open(path)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -57,7 +60,7 @@ func openArrays(path string) (_ arrays, close func() error, err error) {
 	head = head[:n]
 	isZip := bytes.HasPrefix(head, []byte("PK"))
 	if !isZip && (strings.HasSuffix(path, ".safetensors") || n == 9 && head[8] == '{' && bytes.Equal(head[4:8], make([]byte, 4))) {
-		c, err := checkpoint.LoadForeign(path)
+		c, err := checkpoint.LoadForeign(path, func(name string) bool { array, _ := arrayOf(name); return array != "" })
 		if err != nil {
 			return nil, nil, err
 		}
@@ -100,11 +103,17 @@ func (t tensors) read(name string) ([]float64, error) {
 	case []float32:
 		return floats(d), nil
 	case []int64:
-		return floats(d), nil
+		out := floats(d)
+		for i, v := range out {
+			if v >= 1<<63 || int64(v) != d[i] {
+				return nil, fmt.Errorf("%s: tensor %s: expected integers that a float64 holds, as those up to 2⁵³ are, found %d", t.path, quote.Name(name), d[i])
+			}
+		}
+		return out, nil
 	case []uint8:
 		return floats(d), nil
 	}
-	return nil, fmt.Errorf("%s: tensor %q: expected numbers, found %T", t.path, name, t.named[name].Data)
+	return nil, fmt.Errorf("%s: tensor %s: expected numbers, found %T", t.path, quote.Name(name), t.named[name].Data)
 }
 
 func floats[N float32 | int64 | uint8](in []N) []float64 {
@@ -137,9 +146,36 @@ func arrayOf(name string) (array, short string) {
 	return array, short
 }
 
-// loadNetwork reads a network. W and the arrays named must be there. Its errors name the
-// file and the array.
-func loadNetwork(path string, required ...string) (*network, error) {
+// torch is the name of a parameter of PyTorch's recurrent modules.
+var torch = regexp.MustCompile(`^(weight|bias)_(ih|hh|hr)(?:_l([0-9]+)(_reverse)?)?$`)
+
+// unread says why an array of PyTorch's belongs to a module of which no network z = φ(Wz + Ux + b) can
+// be made, or is empty.
+func unread(name string, shape []int) string {
+	m := torch.FindStringSubmatch(name[strings.LastIndex(name, ".")+1:])
+	switch {
+	case m == nil:
+		return ""
+	case m[4] != "":
+		return "of the backward direction of a bidirectional module"
+	case m[2] == "hr":
+		return "of an LSTM with proj_size"
+	case strings.Trim(m[3], "0") != "":
+		return fmt.Sprintf("of layer %.20s, counted from 0, of a module of several layers", m[3])
+	case m[1] != "weight" || m[2] != "hh" || len(shape) != 2 || shape[1] < 1:
+		return ""
+	case shape[0] == 3*shape[1]:
+		return fmt.Sprintf("%s, of three gates: that of a GRU", bracketed(shape))
+	case shape[0] == 4*shape[1]:
+		return fmt.Sprintf("%s, of four gates: that of an LSTM", bracketed(shape))
+	case shape[0]%4 == 0 && shape[0] > shape[1]:
+		return fmt.Sprintf("%s: that of an LSTM with proj_size", bracketed(shape))
+	}
+	return ""
+}
+
+// loadNetwork reads a network, of which W must be there. Its errors name the file and the array.
+func loadNetwork(path string) (*network, error) {
 	file, closeFile, err := openArrays(path)
 	if err != nil {
 		return nil, err
@@ -151,21 +187,26 @@ func loadNetwork(path string, required ...string) (*network, error) {
 	numbers := 0.0
 	for _, name := range file.names() {
 		array, short := arrayOf(name)
+		var shape []int
+		if array != "" {
+			if shape, err = file.shape(name); err != nil {
+				return nil, err
+			}
+		}
+		if why := unread(name, shape); why != "" {
+			return nil, fmt.Errorf("%s: array %s is %s: expected the arrays of a vanilla nn.RNN or nn.RNNCell of one layer and one direction, z = φ(Wz + Ux + b); save such a part by itself", path, quote.Name(name), why)
+		}
 		if array == "" {
 			n.ignored = append(n.ignored, name)
 			continue
 		}
-		shape, err := file.shape(name)
-		if err != nil {
-			return nil, err
-		}
 		for _, other := range inFile[array] {
 			_, old := arrayOf(other)
 			if old == short || !strings.HasPrefix(old, "bias_") || !strings.HasPrefix(short, "bias_") {
-				return nil, fmt.Errorf("%s: expected one array %q, found %q and %q", path, array, other, name)
+				return nil, fmt.Errorf("%s: expected one array %q, found %s and %s", path, array, quote.Name(other), quote.Name(name))
 			}
 			if !slices.Equal(shapes[array], shape) {
-				return nil, fmt.Errorf("%s: array %q: expected shape %s, as that of %q, found %s", path, name, bracketed(shapes[array]), other, bracketed(shape))
+				return nil, fmt.Errorf("%s: array %s: expected shape %s, as that of %s, found %s", path, quote.Name(name), bracketed(shapes[array]), quote.Name(other), bracketed(shape))
 			}
 		}
 		shapes[array], inFile[array] = shape, append(inFile[array], name)
@@ -175,11 +216,10 @@ func loadNetwork(path string, required ...string) (*network, error) {
 		}
 		numbers += size
 	}
-	for _, name := range append([]string{"W"}, required...) {
-		if _, ok := shapes[name]; !ok {
-			return nil, n.missing(name, file.names())
-		}
+	if _, ok := shapes["W"]; !ok {
+		return nil, n.missing("W", file.names())
 	}
+	n.given = slices.Sorted(maps.Keys(shapes))
 	if err := n.shape(shapes); err != nil {
 		return nil, err
 	}
@@ -195,7 +235,7 @@ func loadNetwork(path string, required ...string) (*network, error) {
 			}
 			for i, v := range data {
 				if math.IsNaN(v) || math.IsInf(v, 0) {
-					return nil, fmt.Errorf("%s: array %q: expected finite numbers, found %v at %s", path, name, v, bracketed(position(i, shapes[array])))
+					return nil, fmt.Errorf("%s: array %s: expected finite numbers, found %v at %s", path, quote.Name(name), v, bracketed(position(i, shapes[array])))
 				}
 			}
 			if *dst == nil {
@@ -226,11 +266,11 @@ func loadNetwork(path string, required ...string) (*network, error) {
 func (n *network) missing(name string, have []string) error {
 	found := "none"
 	if len(have) > 0 {
-		found = "only " + strings.Join(have, ", ")
+		found = "only " + quote.Names(have)
 	}
 	for _, h := range have { // one letter is as near as any other
 		if len(name) == 1 && strings.EqualFold(h, name) || len(name) > 1 && catalog.Nearest(name, []string{h}) != "" {
-			found += fmt.Sprintf("; did you mean %s=%s?", name, h)
+			found += fmt.Sprintf("; did you mean %s=%s?", name, quote.Path(h))
 			break
 		}
 	}
@@ -238,6 +278,22 @@ func (n *network) missing(name string, have []string) error {
 		found = "a pickle of PyTorch; save the tensors by safetensors.torch.save_file"
 	}
 	return fmt.Errorf("%s: expected an array %q, found %s", n.path, name, found)
+}
+
+// warn says which arrays of the file are ignored, and which may have been meant.
+func (n *network) warn(log *slog.Logger) {
+	if len(n.ignored) == 0 {
+		return
+	}
+	hint := ""
+	for _, name := range n.ignored {
+		for _, known := range []string{"b", "U", "x", "z0", "m", "n"} {
+			if strings.EqualFold(name, known) && !slices.Contains(n.given, known) {
+				hint = fmt.Sprintf("; %s is called %s here", quote.Name(name), known)
+			}
+		}
+	}
+	log.Warn("arrays that have no meaning here are ignored"+hint, "file", n.path, "names", quote.Bare(n.ignored))
 }
 
 // shape checks the shapes against each other and sets the sizes.

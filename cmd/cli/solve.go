@@ -15,6 +15,7 @@ import (
 	"attractor/deq"
 	"attractor/deq/stability"
 	"attractor/internal/catalog"
+	"attractor/internal/quote"
 	"attractor/models"
 	"attractor/solvers"
 	"attractor/train"
@@ -65,14 +66,15 @@ z ← φ(Wz + Ux + b) where it is below 1.
 FILE is .npz (numpy.savez) or .safetensors with the arrays
 
     W   [n, n]
-    b   [n]
+    b   [n]                optional
     U   [n, inputs]        optional
     x   [samples, inputs]  optional; without it there is one sample, without input
     z0  [samples, n]       optional initial states, or [n] for all samples; default 0
     m   [n, loops]         optional feedback loops, with n [loops, n]: W + mn in place of W
 
 or a vanilla nn.RNN of PyTorch as safetensors.torch.save_file(module.state_dict(), FILE) writes it,
-of floats or integers. Samples are solved each by itself. One that does not converge is no
+of floats of 16 to 64 bits, integers or booleans. Arrays of other names are ignored; GRUs, LSTMs, several
+layers and two directions are refused. Samples are solved each by itself. One that does not converge is no
 error: its status says max_evals, stalled, diverged or non_finite, its z is the best that was
 found, and the exit code is 0, or with --strict 1. Nothing is written but the output.`,
 		Example: fmt.Sprintf(`  %[1]s solve network.npz
@@ -87,13 +89,11 @@ found, and the exit code is 0, or with --strict 1. Nothing is written but the ou
 			if err := f.check(cmd.Flags()); err != nil {
 				return usage(err)
 			}
-			net, err := loadNetwork(args[0], "b")
+			net, err := loadNetwork(args[0])
 			if err != nil {
 				return usage(err)
 			}
-			if len(net.ignored) > 0 {
-				p.log.Warn("arrays that have no meaning here are ignored", "file", net.path, "names", strings.Join(net.ignored, ","))
-			}
+			net.warn(p.log)
 			if net.hasU && !net.hasX {
 				p.log.Warn("there is U but no x: solving one sample without input", "file", net.path)
 			}
@@ -230,7 +230,7 @@ func (p *program) printSolve(r *solveResult) error {
 	if p.json {
 		return p.printJSON(r)
 	}
-	fmt.Fprintf(p.stdout, "%s: %d units, %s, by %s in %s to rtol %g\n\n", r.File, r.Units, r.Activation, r.Solver, r.Precision, r.RTol)
+	fmt.Fprintf(p.stdout, "%s: %d units, %s, by %s in %s to rtol %g\n\n", quote.Path(r.File), r.Units, r.Activation, r.Solver, r.Precision, r.RTol)
 	const most, entries = 20, 4
 	w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprint(w, "sample\tstatus\tevals\tresidual\tradius\t‖z‖\tz\t\n")

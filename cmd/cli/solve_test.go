@@ -32,7 +32,7 @@ func TestSolveScripts(t *testing.T) {
 
 // What is printed are fixed points of what the file holds, by every solver.
 func TestSolve(t *testing.T) {
-	reference, err := loadNetwork("testdata/networks/network.npz", "b")
+	reference, err := loadNetwork("testdata/networks/network.npz")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,7 +116,7 @@ func FuzzNetwork(f *testing.F) {
 		if err := os.WriteFile(path, data, 0o666); err != nil {
 			t.Fatal(err)
 		}
-		n, err := loadNetwork(path, "b")
+		n, err := loadNetwork(path)
 		if err != nil {
 			return
 		}

@@ -21,6 +21,7 @@ import (
 	"strings"
 
 	"attractor/internal/catalog"
+	"attractor/internal/quote"
 )
 
 // File is what a checkpoint holds.
@@ -39,7 +40,7 @@ type Element interface {
 // Tensor is an array of numbers; its rows lie one after the other. Make it with [Of].
 type Tensor struct {
 	Shape []int // no dimensions for a single number
-	Data  any   // []float32, []float64, []int64 or []uint8
+	Data  any   // []float32, []float64, []int64 or []uint8; nil of a foreign tensor that was not wanted
 }
 
 // Of makes a tensor of that data, which it does not copy. Without a shape it is a
@@ -59,7 +60,7 @@ func As[E Element](f *File, name string, shape ...int) ([]E, error) {
 		names := slices.Sorted(maps.Keys(f.Tensors))
 		e := &Error{Path: f.path, Tensor: name, Expected: "a tensor of that name", Found: fmt.Sprintf("%d others", len(names)), Err: ErrMismatch}
 		if near := catalog.Nearest(name, names); near != "" {
-			e.Found += fmt.Sprintf(", among them %q", near)
+			e.Found += fmt.Sprintf(", among them %s", quote.Name(near))
 		}
 		e.Hint = "load it into the model and optimiser that saved it"
 		return nil, e
@@ -99,10 +100,10 @@ func (e *Error) Error() string {
 	var b strings.Builder
 	b.WriteString("checkpoint: ")
 	if e.Path != "" {
-		b.WriteString(e.Path + ": ")
+		b.WriteString(quote.Path(e.Path) + ": ")
 	}
 	if e.Tensor != "" {
-		fmt.Fprintf(&b, "tensor %q: ", e.Tensor)
+		fmt.Fprintf(&b, "tensor %s: ", quote.Name(e.Tensor))
 	}
 	b.WriteString(e.Err.Error())
 	if e.Expected != "" {

@@ -1,10 +1,10 @@
 // Package npz reads arrays of numbers from the .npz archives that numpy.savez and
 // numpy.savez_compressed write (https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html).
 //
-// codeberg.org/sbinet/npyio decodes the headers of the arrays. What it leaves open is checked
-// here before anything is allocated: lengths against the archive's directory, shapes that fit an
-// int, repeated names, arrays that are cut off. Errors are of type *Error and say where, what
-// was expected and what was found.
+// It takes the headers that numpy.load takes, and checks before anything is allocated: lengths
+// against the archive's directory, shapes that fit an int, repeated names, arrays that are cut off.
+// Elements are floats of 2, 4 or 8 bytes, integers or booleans, in either order of their bytes.
+// Errors are of type *Error and say where, what was expected and what was found.
 package npz
 
 import (
@@ -12,7 +12,6 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -20,24 +19,10 @@ import (
 	"slices"
 	"strings"
 
-	"codeberg.org/sbinet/npyio/npy"
+	"attractor/internal/halfprec"
+	"attractor/internal/quote"
+	"attractor/internal/regular"
 )
-
-// Header is what is known of an array before it is read.
-type Header struct {
-	Type    string // numpy's name of the type of its elements, such as <f8
-	Shape   []int  // no dimensions for a single number
-	Fortran bool   // columns lie one after the other in the file
-}
-
-// Len is the number of elements.
-func (h Header) Len() int {
-	n := 1
-	for _, s := range h.Shape {
-		n *= s
-	}
-	return n
-}
 
 // Array is an array of numbers. Its rows lie one after the other, however they are in the file.
 type Array struct {
@@ -66,10 +51,10 @@ func (e *Error) Error() string {
 	var b strings.Builder
 	b.WriteString("npz: ")
 	if e.Path != "" {
-		b.WriteString(e.Path + ": ")
+		b.WriteString(quote.Path(e.Path) + ": ")
 	}
 	if e.Array != "" {
-		fmt.Fprintf(&b, "array %q: ", e.Array)
+		fmt.Fprintf(&b, "array %s: ", quote.Name(e.Array))
 	}
 	if e.Expected != "" {
 		fmt.Fprintf(&b, "expected %s, found %s", e.Expected, e.Found)
@@ -90,7 +75,7 @@ func (e *Error) Unwrap() error { return e.Err }
 
 // Open opens an archive and reads its directory.
 func Open(path string) (*File, error) {
-	file, err := os.Open(path)
+	file, err := regular.Open(path)
 	if err != nil {
 		return nil, &Error{Err: err} // which names the path
 	}
@@ -106,21 +91,11 @@ func open(path string, file *os.File) (*File, error) {
 	if err != nil {
 		return nil, &Error{Path: path, Err: err}
 	}
-	if !info.Mode().IsRegular() {
-		return nil, &Error{Path: path, Expected: "a regular file", Found: "a " + kind(info.Mode())}
-	}
 	f, err := newFile(path, file, info.Size())
 	if f != nil {
 		f.file = file
 	}
 	return f, err
-}
-
-func kind(m os.FileMode) string {
-	if m.IsDir() {
-		return "folder"
-	}
-	return "special file"
 }
 
 const archive = "a zip archive as numpy.savez writes it"
@@ -129,7 +104,7 @@ func newFile(path string, r io.ReaderAt, size int64) (*File, error) {
 	z, err := zip.NewReader(r, size)
 	if err != nil {
 		e := &Error{Path: path, Expected: archive, Found: describe(r, size)}
-		if bytes.HasPrefix(head(r, 6), npy.Magic[:]) {
+		if string(head(r, 6)) == magic {
 			e.Hint = "save it with numpy.savez, each array by its name"
 		}
 		return nil, e
@@ -160,7 +135,7 @@ func describe(r io.ReaderAt, size int64) string {
 	switch b := head(r, 6); {
 	case size == 0:
 		return "an empty file"
-	case bytes.HasPrefix(b, npy.Magic[:]):
+	case string(b) == magic:
 		return "a single array (.npy)"
 	case bytes.HasPrefix(b, []byte("PK")):
 		return "one that is cut off or damaged"
@@ -218,16 +193,14 @@ func (f *File) header(name string) (_ Header, _ *stream, err error) {
 		}
 	}()
 	s := &stream{bufio.NewReaderSize(c, 1<<16), c}
-	raw, length, err := readHeader(s)
+	h, length, err := readHeader(s)
 	if err != nil {
 		return Header{}, nil, &Error{Path: f.path, Array: name, Err: err}
 	}
-	h := Header{Type: strings.Trim(raw.Descr.Type, `'"`), Shape: raw.Descr.Shape, Fortran: raw.Descr.Fortran}
-	e, ok := elements[strings.TrimLeft(h.Type, "<>|=")]
+	e, ok := elements[h.code()]
 	if !ok {
-		err = fail("elements of a float or integer type, such as float64", typeName(h.Type))
-		err.(*Error).Hint = "convert it with .astype(numpy.float64)"
-		return Header{}, nil, err
+		return Header{}, nil, &Error{Path: f.path, Array: name, Expected: "elements that are floats, integers or booleans, such as float64",
+			Found: typeName(h.Type), Hint: "convert it with .astype(numpy.float64)"}
 	}
 	n := uint64(1)
 	for _, d := range h.Shape {
@@ -242,41 +215,14 @@ func (f *File) header(name string) (_ Header, _ *stream, err error) {
 	return h, s, nil
 }
 
-// readHeader reads the header of an array and returns how long it is.
-func readHeader(s *stream) (_ npy.Header, length int, err error) {
-	damaged := errors.New("expected the header of a numpy array, found something else")
-	defer func() {
-		if recover() != nil { // npyio takes the places of the keys on trust
-			err = damaged
-		}
-	}()
-	b, err := s.Peek(12)
-	if err != nil && len(b) < 10 {
-		return npy.Header{}, 0, damaged
-	}
-	length = 10 + int(binary.LittleEndian.Uint16(b[8:10]))
-	if b[6] > 1 {
-		const limit = 1 << 20
-		if len(b) < 12 || binary.LittleEndian.Uint32(b[8:12]) > limit {
-			return npy.Header{}, 0, damaged
-		}
-		length = 12 + int(binary.LittleEndian.Uint32(b[8:12]))
-	}
-	r, err := npy.NewReader(s)
-	if err != nil {
-		return npy.Header{}, 0, fmt.Errorf("%w: %w", damaged, err)
-	}
-	return r.Header, length, nil
-}
-
-// Read reads an array. Integers become floats.
+// Read reads an array. Integers become floats, which must hold them; booleans become 0 and 1.
 func (f *File) Read(name string) (Array, error) {
 	h, s, err := f.header(name)
 	if err != nil {
 		return Array{}, err
 	}
 	defer s.Close()
-	e := elements[strings.TrimLeft(h.Type, "<>|=")]
+	e := elements[h.code()]
 	var order binary.ByteOrder = binary.LittleEndian
 	if strings.HasPrefix(h.Type, ">") {
 		order = binary.BigEndian
@@ -290,7 +236,12 @@ func (f *File) Read(name string) (Array, error) {
 			return Array{}, &Error{Path: f.path, Array: name, Expected: fmt.Sprintf("%d numbers", n), Found: fmt.Sprintf("an error after %d", len(data)), Err: err}
 		}
 		for ; len(chunk) > 0; chunk = chunk[e.size:] {
-			data = append(data, e.value(order, chunk))
+			v, exact := e.value(order, chunk)
+			if !exact {
+				return Array{}, &Error{Path: f.path, Array: name, Expected: fmt.Sprintf("as element %d an integer that a float64 holds, as those up to 2⁵³ are", len(data)), Found: integer(h, order, chunk),
+					Hint: "convert it with .astype(numpy.float64)"}
+			}
+			data = append(data, v)
 		}
 	}
 	if _, err := io.Copy(io.Discard, s); err != nil { // which checks the sum
@@ -323,42 +274,69 @@ func transposed(data []float64, shape []int) []float64 {
 	return out
 }
 
-// elements are the types that are read, by numpy's names without the byte order.
-var elements = map[string]struct {
+// element is a type that is read.
+type element struct {
 	size  int
-	value func(o binary.ByteOrder, b []byte) float64
-}{
-	"f4": {4, func(o binary.ByteOrder, b []byte) float64 { return float64(math.Float32frombits(o.Uint32(b))) }},
-	"f8": {8, func(o binary.ByteOrder, b []byte) float64 { return math.Float64frombits(o.Uint64(b)) }},
-	"i1": {1, func(_ binary.ByteOrder, b []byte) float64 { return float64(int8(b[0])) }},
-	"i2": {2, func(o binary.ByteOrder, b []byte) float64 { return float64(int16(o.Uint16(b))) }},
-	"i4": {4, func(o binary.ByteOrder, b []byte) float64 { return float64(int32(o.Uint32(b))) }},
-	"i8": {8, func(o binary.ByteOrder, b []byte) float64 { return float64(int64(o.Uint64(b))) }},
-	"u1": {1, func(_ binary.ByteOrder, b []byte) float64 { return float64(b[0]) }},
-	"u2": {2, func(o binary.ByteOrder, b []byte) float64 { return float64(o.Uint16(b)) }},
-	"u4": {4, func(o binary.ByteOrder, b []byte) float64 { return float64(o.Uint32(b)) }},
-	"u8": {8, func(o binary.ByteOrder, b []byte) float64 { return float64(o.Uint64(b)) }},
+	value func(o binary.ByteOrder, b []byte) (v float64, exact bool)
 }
+
+// elements are the types that are read, by numpy's names without the byte order.
+var elements = map[string]element{
+	"f2": {2, always(func(o binary.ByteOrder, b []byte) float64 { return halfprec.F16(o.Uint16(b)) })},
+	"f4": {4, always(func(o binary.ByteOrder, b []byte) float64 { return float64(math.Float32frombits(o.Uint32(b))) })},
+	"f8": {8, always(func(o binary.ByteOrder, b []byte) float64 { return math.Float64frombits(o.Uint64(b)) })},
+	"b1": {1, always(func(_ binary.ByteOrder, b []byte) float64 { return float64(min(b[0], 1)) })},
+	"i1": {1, always(func(_ binary.ByteOrder, b []byte) float64 { return float64(int8(b[0])) })},
+	"i2": {2, always(func(o binary.ByteOrder, b []byte) float64 { return float64(int16(o.Uint16(b))) })},
+	"i4": {4, always(func(o binary.ByteOrder, b []byte) float64 { return float64(int32(o.Uint32(b))) })},
+	"i8": {8, func(o binary.ByteOrder, b []byte) (float64, bool) {
+		n := int64(o.Uint64(b))
+		v := float64(n)
+		return v, v < 1<<63 && int64(v) == n
+	}},
+	"u1": {1, always(func(_ binary.ByteOrder, b []byte) float64 { return float64(b[0]) })},
+	"u2": {2, always(func(o binary.ByteOrder, b []byte) float64 { return float64(o.Uint16(b)) })},
+	"u4": {4, always(func(o binary.ByteOrder, b []byte) float64 { return float64(o.Uint32(b)) })},
+	"u8": {8, func(o binary.ByteOrder, b []byte) (float64, bool) {
+		n := o.Uint64(b)
+		v := float64(n)
+		return v, v < 1<<64 && uint64(v) == n
+	}},
+}
+
+// always is of a type whose numbers are all floats.
+func always(value func(o binary.ByteOrder, b []byte) float64) func(o binary.ByteOrder, b []byte) (float64, bool) {
+	return func(o binary.ByteOrder, b []byte) (float64, bool) { return value(o, b), true }
+}
+
+// integer is an integer of 8 bytes as text.
+func integer(h Header, o binary.ByteOrder, b []byte) string {
+	if h.code() == "u8" {
+		return fmt.Sprint(o.Uint64(b))
+	}
+	return fmt.Sprint(int64(o.Uint64(b)))
+}
+
+// code is the type without the order of its bytes.
+func (h Header) code() string { return strings.TrimLeft(h.Type, "<>|=") }
 
 // typeName is what people call a type of numpy's.
 func typeName(descr string) string {
 	name := ""
 	switch code := strings.TrimLeft(descr, "<>|="); {
-	case code == "b1":
-		name = "bool"
-	case code == "f2":
-		name = "float16"
+	case descr == structured:
+		return "one of several fields or of arrays"
 	case code == "f16" || code == "f12":
 		name = "longdouble"
-	case code == "c8" || code == "c16":
+	case code == "c8" || code == "c16" || code == "F" || code == "D":
 		name = "complex"
-	case code == "O":
+	case code == "O" || code == "object":
 		name = "object"
 	case strings.HasPrefix(code, "U"), strings.HasPrefix(code, "S"):
 		name = "text"
 	}
 	if name == "" {
-		return descr
+		return fmt.Sprintf("%.40q", descr)
 	}
-	return fmt.Sprintf("%s (%s)", name, descr)
+	return fmt.Sprintf("%s (%.40q)", name, descr)
 }

@@ -14,8 +14,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-
-	"codeberg.org/sbinet/npyio/npy"
 )
 
 // testdata/numpy.npz was written by numpy 2.4:
@@ -51,6 +49,8 @@ func TestNumpy(t *testing.T) {
 		"i2":      {Header{">i2", []int{1}, false}, []float64{-7}},
 		"scalar":  {Header{"<f8", nil, false}, []float64{1.5}},
 		"empty":   {Header{"<f8", []int{0, 3}, false}, []float64{}},
+		"flag":    {Header{"|b1", []int{1}, false}, []float64{1}},
+		"half":    {Header{"<f2", []int{2, 3}, false}, quarters},
 	} {
 		got, err := f.Read(name)
 		if err != nil {
@@ -61,10 +61,8 @@ func TestNumpy(t *testing.T) {
 		}
 	}
 	for name, want := range map[string]string{
-		"flag": `array "flag": expected elements of a float or integer type, such as float64, found bool (|b1) (convert it with .astype(numpy.float64))`,
-		"z":    "found complex (<c16)",
-		"text": "found text (<U1)",
-		"half": "found float16 (<f2)",
+		"z":    `array "z": expected elements that are floats, integers or booleans, such as float64, found complex ("<c16") (convert it with .astype(numpy.float64))`,
+		"text": `found text ("<U1")`,
 		"none": `array "none": expected an array of that name, found none`,
 	} {
 		_, err := f.Read(name)
@@ -163,7 +161,6 @@ func TestDamaged(t *testing.T) {
 		{"long header", zipped(t, "W.npy", long), "expected the header of a numpy array"},
 		{"no newline", zipped(t, "W.npy", append([]byte("\x93NUMPY\x01\x00\x02\x00"), "{}"...)), "expected the header of a numpy array"},
 		{"no keys", zipped(t, "W.npy", member("{}")), "expected the header of a numpy array"},
-		{"keys in disorder", zipped(t, "W.npy", member("{'shape': (2,), 'fortran_order': False, 'descr': '<f8', }", 1, 2)), "expected the header of a numpy array"},
 		{"negative shape", zipped(t, "W.npy", member(dict("<f8", "(-2,)"))), "expected a shape that fits the memory of a computer, found [-2]"},
 		{"huge shape", zipped(t, "W.npy", member(dict("<f8", "(4611686018427387904, 4)"))), "expected a shape that fits"},
 		{"too few", zipped(t, "W.npy", member(dict("<f8", "(3,)"), 1, 2)), "bytes for the shape [3] of <f8, found "},
@@ -239,27 +236,22 @@ func FuzzRead(f *testing.F) {
 	})
 }
 
+// FuzzHeader changes the array and zips it afterwards, as the sum of the archive would stop it otherwise.
 func FuzzHeader(f *testing.F) {
 	f.Add(member(dict("<f8", "(1,)"), 1))
 	f.Add(member(dict(">i2", "()")))
+	for _, c := range headers {
+		f.Add(c.array())
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		if _, err := everything(zipped(t, "W.npy", data)); err != nil {
-			var e *Error
-			if !errors.As(err, &e) {
-				t.Errorf("%v is no *Error", err)
+		all, err := everything(zipped(t, "W.npy", data))
+		if e := (*Error)(nil); err != nil && !errors.As(err, &e) {
+			t.Errorf("%v is no *Error", err)
+		}
+		for _, a := range all {
+			if len(a.Data) != a.Len() || elements[a.code()].size == 0 {
+				t.Errorf("%d numbers of type %s for the shape %v", len(a.Data), a.Type, a.Shape)
 			}
 		}
 	})
-}
-
-// What npyio writes is read.
-func TestNpyio(t *testing.T) {
-	var b bytes.Buffer
-	if err := npy.Write(&b, []float32{1, 2.5}); err != nil {
-		t.Fatal(err)
-	}
-	all, err := everything(zipped(t, "b.npy", b.Bytes()))
-	if err != nil || !cmp.Equal(all[0].Data, []float64{1, 2.5}) {
-		t.Error(all, err)
-	}
 }

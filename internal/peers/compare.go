@@ -137,7 +137,7 @@ func (s *Session) load(step *bench.Step, file, gradients string) (Entry, error) 
 		return e, err
 	}
 	e.Evals = bench.Evaluations{Forward: r.Forward, Backward: r.Backward}
-	theirs, err := checkpoint.LoadForeign(gradients)
+	theirs, err := checkpoint.LoadForeign(gradients, nil)
 	if err != nil {
 		return e, err
 	}
