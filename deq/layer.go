@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"attractor/internal/budget"
 	"attractor/internal/engine"
 	"attractor/internal/options"
 	"attractor/models"
@@ -57,7 +58,9 @@ type Layer[T Float] struct {
 	resolvent resolvent // for splitting methods
 }
 
-// New compiles m for a task of the given widths, with parameters drawn from seed.
+// New compiles m for a task of the given widths, with parameters drawn from seed. A layer that does
+// not fit in the memory that is left is a *[budget.Error], sizes whose product overflows are a
+// *[budget.CountError].
 func New[T Float](m models.Model, inputs, outputs int, seed uint64, c Config) (*Layer[T], error) {
 	c = options.WithDefaults(c)
 	if c.Batch < 1 || c.Shard < 1 || c.Workers < 0 {
@@ -65,6 +68,10 @@ func New[T Float](m models.Model, inputs, outputs int, seed uint64, c Config) (*
 	}
 	if inputs < 1 || outputs < 1 || m.Units() < 1 {
 		return nil, fmt.Errorf("deq: %d inputs, %d units, %d outputs: expected positive numbers", inputs, m.Units(), outputs)
+	}
+	c.Shard = min(c.Shard, c.Batch)
+	if err := checkSize[T](m, inputs, outputs, c); err != nil {
+		return nil, fmt.Errorf("deq: %w", err)
 	}
 	l := &Layer[T]{
 		Model: m, Inputs: inputs, Units: m.Units(), Outputs: outputs,
@@ -86,6 +93,30 @@ func New[T Float](m models.Model, inputs, outputs int, seed uint64, c Config) (*
 	}
 	l.leak = l.shards[0].units[cell].expr.leak
 	return l, nil
+}
+
+// checkSize refuses a layer that does not fit in memory, before any of it is made: parameters and
+// packed weights, the numbers from which they are made in float64, and the states of a batch.
+func checkSize[T Float](m models.Model, inputs, outputs int, c Config) error {
+	largest, sum := 0, 0
+	for _, p := range m.Params(inputs, outputs) {
+		n, err := budget.Product(p.Shape...)
+		if err == nil {
+			sum, err = budget.Sum(sum, n)
+		}
+		if err != nil {
+			return fmt.Errorf("parameter %s of shape %v: %w", p.Name, p.Shape, err)
+		}
+		largest = max(largest, n)
+	}
+	states, err := budget.Product(c.Batch, max(m.Units(), inputs, outputs), 4*sizeof[T]())
+	if err != nil {
+		return fmt.Errorf("a batch of %d samples: %w", c.Batch, err)
+	}
+	const perShard = 1 << 10
+	need := float64(sum)*float64(sizeof[T]()) + max(float64(sum)*float64(sizeof[T]()), 8*float64(largest)) +
+		float64(states) + perShard*float64((c.Batch-1)/c.Shard+1)
+	return budget.Fit(need, fmt.Sprintf("a layer of %d inputs, %d units and %d outputs for a batch of %d", inputs, m.Units(), outputs, c.Batch), "use fewer units or a smaller batch")
 }
 
 // makeShards divides the batch; their programs are compiled when first needed.

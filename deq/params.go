@@ -2,6 +2,7 @@ package deq
 
 import (
 	"fmt"
+	"runtime"
 	"slices"
 
 	"attractor/internal/kernels"
@@ -32,18 +33,33 @@ func NewParams[T kernels.Float](m models.Model, inputs, outputs int, seed uint64
 // one it shares with others, behind the prefix.
 func Draw[T kernels.Float](list []models.Param, seed uint64, prefix string) Params[T] {
 	var params Params[T]
+	var memory []float64 // of draws of another type, which all parameters share
 	for _, p := range list {
-		draws := make([]float64, p.Len())
+		if sizeof[T]() < 8 {
+			memory = slices.Grow(memory[:0], p.Len())
+		} else {
+			memory = make([]float64, p.Len())
+		}
+		draws := memory[:p.Len()]
+		clear(draws)
 		stream := p.Name
 		if s, ok := p.Init.(models.Shared); ok {
 			stream = s.Stream()
 		}
 		p.Init.Draw(rng.Stream(seed, prefix+stream), p.Shape, draws)
-		data := make([]T, len(draws))
-		for i, v := range draws {
-			data[i] = T(v)
+		data, same := any(draws).([]T)
+		if !same {
+			data = make([]T, len(draws))
+			for i, v := range draws {
+				data[i] = T(v)
+			}
 		}
 		params = append(params, Tensor[T]{Param: p, Data: data})
+	}
+	const large = 1 << 23
+	if cap(memory) > large {
+		memory = nil
+		runtime.GC() // what comes next takes its place
 	}
 	return params
 }

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 
+	"attractor/internal/budget"
 	"attractor/internal/kernels"
 )
 
@@ -115,6 +116,11 @@ func (l *Layer[T]) begin(q Sequence[T]) (*Trajectory[T], error) {
 		return nil, fmt.Errorf("deq: input of %d numbers: expected %d (%d samples of %d), or %d times as many", len(q.X), each, q.Rows, l.Inputs, q.Steps)
 	}
 	if _, err := l.checkInput(first, q.Z0); err != nil {
+		return nil, err
+	}
+	kept := 1 + float64(q.Steps)/float64(max(q.Every, 1))
+	if err := budget.Fit((24+float64(sizeof[T]())*float64(q.Rows)*float64(l.Units))*kept+float64(sizeof[T]()*len(q.X)),
+		fmt.Sprintf("deq: a trajectory of %d samples of %d units through %d steps", q.Rows, l.Units, q.Steps), "run fewer steps or a smaller batch"); q.Reuse == nil && err != nil {
 		return nil, err
 	}
 	var x []T

@@ -10,6 +10,7 @@ import (
 
 	"attractor/deq"
 	"attractor/deq/stability"
+	"attractor/internal/budget"
 	"attractor/internal/options"
 	"attractor/internal/rng"
 	"attractor/train/optim"
@@ -67,9 +68,13 @@ func (t *Trainer[T]) checkFlossing() error {
 	if err := stability.CheckFlossing(t.Layer, t.flossing.Flossing); err != nil {
 		return fmt.Errorf("model %q: %w", t.Config.Model.Name, err)
 	}
-	if need, free := t.flossing.Bytes(t.Layer.Units), float64(FreeMemory()); free > 0 && need > free {
-		return fmt.Errorf("needs %s of memory for %d exponents over %d steps, of which %s are free: take fewer of them",
-			gibibytes(need), t.flossing.K, t.flossing.Horizon, gibibytes(free))
+	if err := budget.Fit(t.flossing.Bytes(t.Layer.Units), fmt.Sprintf("a flossing of %d exponents over %d steps", t.flossing.K, t.flossing.Horizon), "take fewer of them"); err != nil {
+		return err
+	}
+	for _, n := range []int{t.flossing.Start, t.flossing.Every} {
+		if _, err := budget.Product(n, t.batches.Len()); err != nil {
+			return fmt.Errorf("start and every: %w", err)
+		}
 	}
 	if first := t.updates(t.flossing.Start); t.Steps() > 0 && first >= t.Steps() {
 		return fmt.Errorf("start: expected the first flossing within the %d updates of the run, found it after %d", t.Steps(), first)

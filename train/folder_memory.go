@@ -1,72 +1,111 @@
 package train
 
 import (
-	"bufio"
+	"context"
 	"fmt"
-	"math"
-	"os"
+	"reflect"
 	"strconv"
-	"strings"
 	"unsafe"
 
 	"attractor/deq"
+	"attractor/internal/budget"
+	"attractor/internal/options"
 	"attractor/models"
+	"attractor/train/tasks"
 )
 
-// checkMemory refuses a model whose parameters, with their gradients and the two moments of
-// an optimiser, do not fit in the free memory.
-func checkMemory[T deq.Float](params []models.Param) error {
+// checkMemory refuses a run that will not fit in memory, before anything large is taken.
+func checkMemory[T deq.Float](c Config[T], p Parts[T], data *tasks.Dataset) error {
+	need := estimate(c, p, data)
+	units := c.Model.Value.Units()
+	return budget.Fit(need, fmt.Sprintf("a run with %d units, a batch of %d and rule %q", units, batchOf(c, data), c.Rule.Name),
+		"use fewer units, a smaller batch, or a larger train.shard, of which each holds gradients of its own")
+}
+
+func batchOf[T deq.Float](c Config[T], data *tasks.Dataset) int {
+	return min(options.WithDefaults(c.Train).Batch, data.Train.N)
+}
+
+// estimate is the memory in bytes that a run takes besides its data: what layer, rule, solvers and
+// optimiser hold after a step. Where that may be much, a run with a few units tells it: memory is a
+// polynomial of the third degree at most in their number, and four sizes give that exactly.
+func estimate[T deq.Float](c Config[T], p Parts[T], data *tasks.Dataset) float64 {
+	units := c.Model.Value.Units()
 	numbers := 0.0
-	for _, p := range params {
+	for _, q := range c.Model.Value.Params(data.Inputs, data.Outputs) {
 		n := 1.0
-		for _, d := range p.Shape {
+		for _, d := range q.Shape {
 			n *= float64(d)
 		}
 		numbers += n
 	}
-	need, free := 4*numbers*float64(unsafe.Sizeof(T(0))), float64(FreeMemory())
-	if free > 0 && need > free || need > math.MaxInt64 {
-		return fmt.Errorf("needs at least %s of memory for %.3g parameters, of which %s are free: use fewer units", gibibytes(need), numbers, gibibytes(free))
+	steps := 1.0
+	if r, ok := c.Rule.Value.(interface{ Horizon() int }); ok {
+		steps = float64(max(r.Horizon(), data.Steps))
 	}
-	return nil
-}
-
-func gibibytes(n float64) string {
-	if n /= 1 << 30; n >= 1024 {
-		return fmt.Sprintf("%.1f TiB", n/1024)
+	size := float64(unsafe.Sizeof(T(0)))
+	states := float64(batchOf(c, data)) * steps * size
+	// At least parameters, their gradients, those of a shard and two moments, and the states.
+	least := 5*numbers*size + states*float64(units)
+	free, _ := budget.Free()
+	sizes := []int{96, 192, 288, 384} // of which the panels of packed weights have no remainder
+	const few = 64                   // times as much in the worst case, such as a Jacobian of every sample
+	last := sizes[len(sizes)-1]
+	if few*least < float64(free) || least > float64(free) || units <= last || states*float64(last) > 1<<28 {
+		return least
 	}
-	return fmt.Sprintf("%.1f GiB", n)
-}
-
-// FreeMemory is an upper bound of the memory in bytes that this process may still take, or 0
-// where the system does not tell.
-func FreeMemory() int64 {
-	free := int64(0)
-	if f, err := os.Open("/proc/meminfo"); err == nil {
-		defer f.Close()
-		for lines := bufio.NewScanner(f); lines.Scan(); {
-			var kb int64
-			if n, _ := fmt.Sscanf(lines.Text(), "MemAvailable: %d kB", &kb); n == 1 {
-				free = kb << 10
-			}
+	var bytes [4]float64
+	for i, n := range sizes {
+		var err error
+		if bytes[i], err = miniature(c, p, data, n); err != nil {
+			return least // another way to choose sizes, or a rule of which some are too large
 		}
 	}
-	// The limit of a container. What it holds already may be no more than cached files.
-	if limit := readNumber("/sys/fs/cgroup/memory.max"); limit > 0 && (free == 0 || limit < free) {
-		free = limit
-	}
-	return free
+	return max(least, extrapolate(sizes, bytes[:], float64(units)))
 }
 
-// readNumber is the number in a file, or 0.
-func readNumber(path string) int64 {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return 0
+// miniature is what a run with so many units holds after a step.
+func miniature[T deq.Float](c Config[T], p Parts[T], data *tasks.Dataset, units int) (float64, error) {
+	model := reflect.New(reflect.TypeOf(c.Model.Value)).Elem()
+	model.Set(reflect.ValueOf(c.Model.Value))
+	if model.Kind() != reflect.Struct {
+		return 0, fmt.Errorf("train: %T has no options", c.Model.Value)
 	}
-	n, err := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
-	if err != nil {
-		return 0
+	found := false
+	for _, f := range options.Fields(model.Interface()) {
+		if f.Key == "units" && !f.List {
+			if err := f.Set(model.Addr().Interface(), strconv.Itoa(units)); err != nil {
+				return 0, err
+			}
+			found = true
+		}
 	}
-	return n
+	m, ok := model.Interface().(models.Model)
+	if !found || !ok || m.Units()*c.Model.Value.Units() == 0 {
+		return 0, fmt.Errorf("train: %T has no option units", c.Model.Value)
+	}
+	c.Model.Value = m
+	t, err := NewOn(c, p, data)
+	if err != nil {
+		return 0, err
+	}
+	if _, err := t.step(context.Background()); err != nil {
+		return 0, err
+	}
+	return float64(t.Bytes()), nil
+}
+
+// extrapolate is the polynomial through (x[i], y[i]) at a point, by Lagrange's formula.
+func extrapolate(x []int, y []float64, at float64) float64 {
+	sum := 0.0
+	for i := range x {
+		term := y[i]
+		for j := range x {
+			if j != i {
+				term *= (at - float64(x[j])) / float64(x[i]-x[j])
+			}
+		}
+		sum += term
+	}
+	return sum
 }

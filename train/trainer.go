@@ -10,6 +10,7 @@ import (
 
 	"attractor/deq"
 	"attractor/deq/stability"
+	"attractor/internal/budget"
 	"attractor/internal/kernels"
 	"attractor/internal/options"
 	"attractor/internal/rng"
@@ -206,7 +207,10 @@ func NewOn[T deq.Float](c Config[T], p Parts[T], data *tasks.Dataset) (*Trainer[
 	if t.batches, err = tasks.NewBatches[T](t.fit, s.Batch, s.Seed); err != nil {
 		return nil, fmt.Errorf("train: %w", err)
 	}
-	if err := checkMemory[T](c.Model.Value.Params(data.Inputs, data.Outputs)); err != nil {
+	if _, err := budget.Product(s.Epochs, t.batches.Len(), t.batches.Size(), max(data.Steps, 1)); err != nil {
+		return nil, fmt.Errorf("train: epochs × steps × samples: %w: take fewer epochs", err)
+	}
+	if err := checkMemory(c, p, data); err != nil {
 		return nil, fmt.Errorf("train: model %q: %w", c.Model.Name, err)
 	}
 	t.Layer, err = deq.New[T](c.Model.Value, data.Inputs, data.Outputs, s.Seed,
@@ -333,7 +337,11 @@ func (t *Trainer[T]) moved() (names []string, params, grads [][]T) {
 
 // Bytes is the memory that layer, solvers, rule and optimiser hold for their numbers.
 func (t *Trainer[T]) Bytes() int {
-	return t.Layer.Bytes() + t.grads.Bytes() + t.Own.Bytes() + t.state.Bytes() + t.warm.bytes() + t.flossingBytes() + t.ruleBytes
+	n := t.Layer.Bytes() + t.grads.Bytes() + t.Own.Bytes() + t.state.Bytes() + t.warm.bytes() + t.flossingBytes() + t.ruleBytes
+	if t.twin != nil {
+		n += t.twin.Bytes()
+	}
+	return n
 }
 
 // Done reports whether all steps have been made.

@@ -11,7 +11,7 @@
 //
 // Results go to the standard output, progress and messages to the standard error. With
 // --json the standard output is one JSON object. The exit code is 0 when the work is done,
-// 1 when it failed, 2 for a wrong command line or configuration, 3 when it was interrupted
+// 1 when it failed or does not fit in memory, 2 for a wrong command line or configuration, 3 when it was interrupted
 // and its state saved, and 4 when a check does not hold.
 package cli
 
@@ -25,6 +25,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"syscall"
 
@@ -32,6 +33,7 @@ import (
 	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
+	"attractor/internal/budget"
 	"attractor/internal/catalog"
 	"attractor/internal/datasets"
 	"attractor/internal/options"
@@ -43,6 +45,7 @@ import (
 // The two lists hold the same parts, one for each number type.
 func Main(parts32 train.Parts[float32], parts64 train.Parts[float64]) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	budget.Observe()
 	context.AfterFunc(ctx, stop) // the second signal ends the process at once
 	p := &program{
 		name:    strings.TrimSuffix(filepath.Base(os.Args[0]), ".exe"),
@@ -81,13 +84,15 @@ func (p *program) run(ctx context.Context, args []string) int {
 	root.SetArgs(args)
 	root.SetOut(p.stdout)
 	root.SetErr(p.stderr)
-	cmd, err := root.ExecuteContextC(ctx)
+	cmd, err := execute(ctx, root)
 	if err == nil {
 		return exitDone
 	}
 	code := exitFailed
 	var usage *usageError
+	var memory *budget.Error
 	switch {
+	case errors.As(err, &memory): // also of a configuration, which may fit elsewhere
 	case errors.As(err, &usage):
 		code = exitUsage
 	case errors.Is(err, errCheck):
@@ -100,6 +105,21 @@ func (p *program) run(ctx context.Context, args []string) int {
 	}
 	fmt.Fprintf(p.stderr, "%s: %s\n", p.name, quote.Text(err.Error())) // with names from files and servers
 	return code
+}
+
+// execute runs the command. A panic, a fault of the program that no input should bring about, becomes
+// an error; where it happened is told if GOTRACEBACK asks for it.
+func execute(ctx context.Context, root *cobra.Command) (cmd *cobra.Command, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			where := "set GOTRACEBACK=all to see where"
+			if os.Getenv("GOTRACEBACK") != "" {
+				where = string(debug.Stack())
+			}
+			cmd, err = root, fmt.Errorf("a fault of the program: %v; %s", r, where)
+		}
+	}()
+	return root.ExecuteContextC(ctx)
 }
 
 func (p *program) root() *cobra.Command {

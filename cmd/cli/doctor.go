@@ -10,10 +10,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"attractor/internal/budget"
 	"attractor/internal/engine"
 	"attractor/internal/kernels"
 	"attractor/train"
-	"attractor/train/compare"
 )
 
 func (p *program) doctorCommand() *cobra.Command {
@@ -63,8 +63,8 @@ func (p *program) doctor(ctx context.Context) error {
 	add("engine", engine.SelfCheck(), "reads the graphs of gorgonia as expected")
 	add("gradient", p.tinyGradient(ctx), "of a small network against finite differences")
 	add("run folder", writable("runs"), "runs/ can be written")
-	if free := train.FreeMemory(); free > 0 {
-		add("memory", nil, "%s are free", compare.Bytes(free))
+	if free, limit := budget.Free(); limit != "" {
+		add("memory", nil, "%s are left by %s", budget.Bytes(float64(free)), limit)
 	}
 	if p.json {
 		if err := p.printJSON(d); err != nil {

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"attractor/deq"
+	"attractor/internal/budget"
 	"attractor/internal/catalog"
 	"attractor/internal/checkpoint"
 	"attractor/internal/kernels"
@@ -20,7 +21,6 @@ import (
 	"attractor/internal/quote"
 	"attractor/internal/regular"
 	"attractor/models"
-	"attractor/train"
 )
 
 // network is someone's own network z = φ(Wz + Ux + b), from a file, or with feedback loops
@@ -224,8 +224,8 @@ func loadNetwork(path string) (*network, error) {
 		return nil, err
 	}
 	// What is read, what the layer holds of it, and packed for its programs.
-	if need, free := 8*4*numbers, float64(train.FreeMemory()); free > 0 && need > free {
-		return nil, fmt.Errorf("%s: %.3g numbers need about %.3g GiB of memory, of which %.3g are free", path, numbers, need/(1<<30), free/(1<<30))
+	if err := budget.Fit(4*8*numbers, fmt.Sprintf("%s: a network of %d units, %d inputs and %d samples", path, n.units, n.inputs, n.samples), "analyse a smaller network or fewer samples"); err != nil {
+		return nil, err
 	}
 	for array, dst := range map[string]*[]float64{"W": &n.w, "U": &n.u, "b": &n.b, "x": &n.x, "z0": &n.z0, "m": &n.m, "n": &n.n} {
 		for _, name := range inFile[array] {

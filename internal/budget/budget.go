@@ -7,6 +7,10 @@ import (
 	"strings"
 )
 
+// DeflateRatio is more than bytes can grow when they are unpacked: a block of deflate makes at
+// most 258 bytes of two bits (RFC 1951, 3.2.5).
+const DeflateRatio = 1032
+
 // Error says that something does not fit in the memory that the process may still take.
 type Error struct {
 	What   string  // what is too large
@@ -20,8 +24,14 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("%s needs about %s of memory, of which %s are left (by %s): %s", e.What, Bytes(e.Need), Bytes(e.Free), e.Limit, e.Remedy)
 }
 
-// Fit returns an *[Error] if so many bytes of what are more than the process may still take.
+// small is what is taken without asking, which would take longer than taking it.
+const small = 16 << 20
+
+// Fit returns an *[Error] if so many bytes of what, 16 MiB or more, are more than the process may still take.
 func Fit(need float64, what, remedy string) error {
+	if need < small {
+		return nil
+	}
 	free, limit := Free()
 	if !(need <= float64(free)) {
 		if limit == "" {

@@ -10,6 +10,7 @@ import (
 	"math"
 	"slices"
 	"unicode/utf8"
+	"unsafe"
 
 	"github.com/nlpodyssey/safetensors"
 
@@ -141,24 +142,31 @@ func (v view) DType() safetensors.DType { return v.dtype }
 func (v view) Shape() []uint64          { return v.shape }
 func (v view) DataLen() uint64          { return v.bytes }
 
+// Data shows the numbers as bytes, without a copy where the machine has them in the order of the file.
 func (v view) Data() []byte {
-	if d, ok := v.data.([]uint8); ok {
-		return d
-	}
-	b := make([]byte, v.bytes)
 	switch d := v.data.(type) {
 	case []float32:
-		for i, x := range d {
-			binary.LittleEndian.PutUint32(b[4*i:], math.Float32bits(x))
-		}
+		return littleEndian(d)
 	case []float64:
-		for i, x := range d {
-			binary.LittleEndian.PutUint64(b[8*i:], math.Float64bits(x))
-		}
+		return littleEndian(d)
 	case []int64:
-		for i, x := range d {
-			binary.LittleEndian.PutUint64(b[8*i:], uint64(x))
-		}
+		return littleEndian(d)
 	}
-	return b
+	return v.data.([]uint8)
+}
+
+func littleEndian[E Element](data []E) []byte {
+	if len(data) == 0 {
+		return nil
+	}
+	raw := unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(data))), len(data)*int(unsafe.Sizeof(data[0])))
+	if binary.NativeEndian.Uint16([]byte{1, 0}) == 1 {
+		return raw
+	}
+	out := make([]byte, 0, len(raw))
+	out, err := binary.Append(out, binary.LittleEndian, data)
+	if err != nil {
+		panic(err) // the types have fixed sizes
+	}
+	return out
 }

@@ -8,6 +8,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
+
+	"attractor/internal/budget"
 )
 
 // FileError says where a file of bytes is not as it should be.
@@ -36,10 +39,6 @@ type source struct {
 	r     io.Reader
 }
 
-// deflateRatio is more than a file can grow when it is unpacked: a block of deflate makes at
-// most 258 bytes of two bits (RFC 1951, 3.2.5).
-const deflateRatio = 1032
-
 // newSource reads size bytes from r.
 func newSource(name string, r io.Reader, size int64) (*source, error) {
 	s := &source{name: name, limit: size}
@@ -50,7 +49,7 @@ func newSource(name string, r io.Reader, size int64) (*source, error) {
 		if err != nil {
 			return nil, s.fail("a gzip file", "a damaged header", err)
 		}
-		s.r, s.limit = z, size*deflateRatio
+		s.r, s.limit = z, size*budget.DeflateRatio
 	}
 	return s, nil
 }
@@ -59,8 +58,8 @@ func (s *source) fail(expected, found string, cause error) error {
 	return &FileError{File: s.name, Offset: s.at, Expected: expected, Found: found, Err: cause}
 }
 
-// next reads n bytes; what says what they are. It takes no more memory than the file can
-// hold, whatever n is.
+// next reads n bytes; what says what they are. It takes little more memory than the file is
+// found to hold, whatever n is, and refuses what does not fit in memory.
 func (s *source) next(n int64, what string) ([]byte, error) {
 	if n > s.limit-s.at {
 		// As much as there can be is read, for the offset of the end.
@@ -68,11 +67,19 @@ func (s *source) next(n int64, what string) ([]byte, error) {
 		s.at += got
 		return nil, s.short(n-got, what, err)
 	}
-	b := make([]byte, n)
-	got, err := io.ReadFull(s.r, b)
-	s.at += int64(got)
-	if err != nil {
-		return nil, s.short(n-int64(got), what, err)
+	if err := budget.Fit(float64(n), fmt.Sprintf("%s: %s", s.name, what), "use a file with fewer samples"); err != nil {
+		return nil, fmt.Errorf("tasks: %w", err)
+	}
+	const block = 1 << 26 // of what is only claimed
+	var b []byte
+	for int64(len(b)) < n {
+		begin, more := len(b), int(min(n-int64(len(b)), max(block, int64(len(b)))))
+		b = slices.Grow(b, more)[:begin+more]
+		got, err := io.ReadFull(s.r, b[begin:])
+		s.at += int64(got)
+		if err != nil {
+			return nil, s.short(n-int64(begin+got), what, err)
+		}
 	}
 	return b, nil
 }

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"attractor/internal/budget"
 	"attractor/internal/datasets"
 	"attractor/internal/npz"
 	"attractor/internal/options"
@@ -64,20 +65,27 @@ func (o NPZ) Load(uint64) (*Dataset, error) {
 	if d.Kind, err = a.kind(o.Kind, y); err != nil {
 		return nil, err
 	}
-	if d.Train, err = a.split(x, y, d.Kind); err != nil {
-		return nil, err
-	}
+	all := []named{x, y}
 	given := slices.Contains(a.names, "x_test") || slices.Contains(a.names, "y_test")
 	if given {
 		x, y, err := a.pair("x_test", "y_test", "x_test", "y_test")
 		if err != nil {
 			return nil, err
 		}
-		if d.Test, err = a.split(x, y, d.Kind); err != nil {
+		all = append(all, x, y)
+	}
+	if err := a.fit(all); err != nil {
+		return nil, err
+	}
+	if d.Train, err = a.split(x, y, d.Kind); err != nil {
+		return nil, err
+	}
+	if given {
+		if d.Test, err = a.split(all[2], all[3], d.Kind); err != nil {
 			return nil, err
 		}
 		if got, want := d.Test.Inputs(), d.Train.Inputs(); got != want {
-			return nil, a.fail(x.name, fmt.Sprintf("%d inputs as in the training part", want), fmt.Sprint(got))
+			return nil, a.fail(all[2].name, fmt.Sprintf("%d inputs as in the training part", want), fmt.Sprint(got))
 		}
 		if d.Train.Bytes != nil != (d.Test.Bytes != nil) {
 			d.Train, d.Test = d.Train.floats(), d.Test.floats()
@@ -188,6 +196,25 @@ func (a *archive) pair(x, y, otherX, otherY string) (px, py named, err error) {
 	return px, py, err
 }
 
+// fit refuses pairs of arrays that together do not fit in memory, before any is read.
+func (a *archive) fit(pairs []named) error {
+	bytes := 0.0
+	for i, p := range pairs {
+		size := 8.0
+		if i%2 == 0 && p.IsBytes() && pairs[len(pairs)-2].IsBytes() && pairs[0].IsBytes() {
+			size = 1
+		}
+		bytes += size * float64(p.Len())
+	}
+	if len(pairs) == 2 {
+		bytes *= 2 // the parts are copied from the whole
+	}
+	if err := budget.Fit(bytes, a.path, "save fewer samples, or inputs as uint8"); err != nil {
+		return fmt.Errorf("tasks: npz: %w", err)
+	}
+	return nil
+}
+
 // kind is what y holds.
 func (a *archive) kind(want string, y named) (Kind, error) {
 	whole := strings.ContainsAny(y.Type, "iu")
@@ -204,22 +231,24 @@ func (a *archive) kind(want string, y named) (Kind, error) {
 // split reads inputs and targets.
 func (a *archive) split(x, y named, kind Kind) (Split, error) {
 	s := Split{N: x.Shape[0]}
-	inputs, err := a.file.Read(x.name)
+	var err error
+	if x.IsBytes() {
+		s.Bytes, err = a.file.Bytes(x.name)
+	} else {
+		var inputs npz.Array
+		inputs, err = a.file.Read(x.name)
+		s.X = inputs.Data
+	}
 	if err != nil {
 		return s, fmt.Errorf("tasks: %w", err)
 	}
-	s.X = inputs.Data
 	for i, v := range s.X {
 		if !finite(v) {
 			w := s.Inputs()
 			return s, a.fail(x.name, fmt.Sprintf("a finite number in row %d, column %d", i/w, i%w), fmt.Sprint(v))
 		}
 	}
-	if strings.HasSuffix(x.Type, "u1") {
-		s.Bytes, s.X = make([]byte, len(s.X)), nil
-		for i, v := range inputs.Data {
-			s.Bytes[i] = byte(v)
-		}
+	if s.Bytes != nil {
 		s.Levels = []Level{{}}
 		for b := range s.Levels[0] {
 			s.Levels[0][b] = float64(b)
