@@ -49,7 +49,7 @@ func estimate[T deq.Float](c Config[T], p Parts[T], data *tasks.Dataset) float64
 	least := 5*numbers*size + states*float64(units)
 	free, _ := budget.Free()
 	sizes := []int{96, 192, 288, 384} // of which the panels of packed weights have no remainder
-	const few = 64                   // times as much in the worst case, such as a Jacobian of every sample
+	const few = 64                    // times as much in the worst case, such as a Jacobian of every sample
 	last := sizes[len(sizes)-1]
 	if few*least < float64(free) || least > float64(free) || units <= last || states*float64(last) > 1<<28 {
 		return least
