@@ -74,6 +74,10 @@ table for each setting, says what can be concluded, and writes a report with fig
 While one rule trains the network all others look on: at a few moments (--looks) they get their
 gradients for the same batches at the same weights, which changes nothing in the run.
 
+The exact gradient is that at the fixed point which a rule's own solve has come to. Samples at which no
+fixed point is near to where it ended have none, and are left out on both sides; the table says at how many
+looks out of those taken there was a cosine, and how many samples are missing or at an unstable point.
+
 --tune chooses the learning rate of every rule, with the same budget for each, on a part of the
 training data that is held out; --rates uses what it has chosen. Without it rules have the rates
 that were chosen on the digits.

@@ -1,7 +1,9 @@
 package compare
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 
 	"attractor/train"
 )
@@ -16,6 +18,8 @@ type Alignment struct {
 	Trials  int          `json:"trials"`  // that came so far
 	Samples int          `json:"samples"` // of all batches of all trials
 	Dropped int          `json:"dropped"` // samples without an exact gradient, in addition
+	// Unstable of the samples have a fixed point that iterating the cell leaves (see Look).
+	Unstable int `json:"unstable"`
 
 	Gradients []string     `json:"gradients"` // ExactGradient, then the rules
 	Cosines   [][]Interval `json:"cosines"`   // between any two
@@ -65,7 +69,7 @@ func align(driver string, looks []Look) Alignment {
 	first := looks[0]
 	a := Alignment{Driver: driver, Moment: first.Moment, Step: first.Step, Epoch: first.Epoch, Trials: len(looks), Gradients: first.Gradients}
 	for _, l := range looks {
-		a.Samples, a.Dropped = a.Samples+l.Samples, a.Dropped+l.Dropped
+		a.Samples, a.Dropped, a.Unstable = a.Samples+l.Samples, a.Dropped+l.Dropped, a.Unstable+l.Unstable
 	}
 	over := func(value func(Look) float64) Interval {
 		v := make([]float64, len(looks))
@@ -105,6 +109,18 @@ func align(driver string, looks []Look) Alignment {
 		a.Views = append(a.Views, s)
 	}
 	return a
+}
+
+// leaves says which samples have no exact gradient, and which have one at an unstable fixed point: "" for none.
+func (a *Alignment) leaves() string {
+	var parts []string
+	if a.Dropped > 0 {
+		parts = append(parts, fmt.Sprintf("%d of %d samples are left out: no fixed point was found, and so no exact gradient.", a.Dropped, a.Dropped+a.Samples))
+	}
+	if a.Unstable > 0 {
+		parts = append(parts, fmt.Sprintf("%d of %d fixed points are unstable: iterating the cell leaves them.", a.Unstable, a.Samples))
+	}
+	return strings.Join(parts, " ")
 }
 
 // of returns the alignments of the runs that a rule drives, by moment.

@@ -104,7 +104,7 @@ func Findings(s Setting) []string {
 	for _, line := range []string{
 		y.winner(learn),
 		y.verdict(&s),
-		join(y.gradient(learn, fail), y.cost(learn)),
+		join(y.gradient(learn, fail), missing(&s), y.cost(learn)),
 		join(y.controls(&s, learn), unstable(&s), failures(fail)),
 	} {
 		if line != "" {
@@ -284,6 +284,23 @@ func (y *yardstick) controls(s *Setting, learn []*Row) string {
 		line += fmt.Sprintf(" Not better than that beyond noise: %s.", list(no))
 	}
 	return line
+}
+
+// missing says of which samples there was no exact gradient, and what that means.
+func missing(s *Setting) string {
+	var parts []string
+	for i := range s.Rules {
+		if b := s.Rules[i].CosineBasis; b.Missing > 0 {
+			parts = append(parts, fmt.Sprintf("%s (%s)", s.Rules[i].Rule, share(b.Missing, b.Samples+b.Missing)))
+		}
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	if len(parts) > many {
+		parts = append(parts[:many], "…")
+	}
+	return "Cosines leave out the samples at which the solve has ended where no fixed point is, and so no exact gradient either, under " + strings.Join(parts, ", ") + "."
 }
 
 // unstable says under which rules the feedback became unstable.

@@ -7,8 +7,8 @@ import (
 	"slices"
 
 	"attractor/deq"
-	"attractor/deq/stability"
 	"attractor/train"
+	"attractor/train/tasks"
 )
 
 // passive looks on while a rule drives: at every so many steps at the gradient that drives, and
@@ -16,6 +16,10 @@ import (
 // run's numbers nor its times or memory are touched.
 type passive[T deq.Float] struct {
 	every     int
+	driver    *train.Trainer[T]
+	parts     train.Parts[T]
+	twin      *train.Trainer[T] // nil until it is needed
+	batch     tasks.Batch[T]    // of twin
 	reference *reference
 	gallery   *gallery[T] // nil for none
 
@@ -49,39 +53,74 @@ func (p *passive[T]) observe(ctx context.Context, s train.Step[T]) error {
 }
 
 // compare compares the gradient that drives with the exact one of the same batch and parameters,
-// at the fixed point that the state which was read out belongs to.
+// at the fixed point that the state which was read out belongs to: of the samples that have one.
 func (p *passive[T]) compare(ctx context.Context, s train.Step[T]) error {
-	exact, failed, err := gradientOf(ctx, p.reference, s.Layer, s.Batch.Rows, widen(s.Z))
+	exact, err := gradientOf(ctx, p.reference, s.Layer, s.Batch.Rows, widen(s.Z))
 	if err != nil {
 		return err
 	}
-	point := CosinePoint{Step: s.Index, Cosine: math.NaN(), NormRatio: math.NaN()}
-	if len(failed) == 0 {
+	point := CosinePoint{Step: s.Index, Cosine: math.NaN(), NormRatio: math.NaN(), Samples: len(exact.rows), Missing: exact.missing, Unstable: exact.unstable}
+	grads := s.Grads
+	if exact.missing > 0 && point.Samples > 0 {
+		if grads, err = p.again(ctx, s, exact.rows); err != nil {
+			return err
+		}
+	}
+	if point.Samples > 0 && grads != nil {
 		var all match
 		point.PerParam = map[string]float64{}
 		for _, i := range s.Trained {
-			if !s.Grads[i].Role.OfCell() {
+			if !grads[i].Role.OfCell() {
 				continue
 			}
-			own := matchOf(s.Grads[i].Data, exact.Grads[i].Data)
-			point.PerParam[s.Grads[i].Name] = own.cosine()
+			own := matchOf(grads[i].Data, exact.Grads[i].Data)
+			point.PerParam[grads[i].Name] = own.cosine()
 			all.add(own)
 		}
 		point.Cosine, point.NormRatio = all.cosine(), all.ratio()
 	}
 	p.points = append(p.points, point)
-	if exact.Equilibrium == nil {
+	if p.driver.Data.Steps > 0 {
 		return nil
 	}
-	radii, err := stability.Radius(exact.Equilibrium, 40, 0)
-	if err != nil {
-		return fmt.Errorf("compare: spectral radius: %w", err)
-	}
-	p.radius = slices.Max(radii)
-	if !(p.worst >= p.radius) {
+	if p.radius = exact.radius; !(p.worst >= p.radius) {
 		p.worst = p.radius
 	}
 	return nil
+}
+
+// again is the gradient of the rule that drives in its step, of some of the samples only: of rows of the training data.
+// It is nil where the rule has none for them.
+func (p *passive[T]) again(ctx context.Context, s train.Step[T], rows []int) (deq.Params[T], error) {
+	if p.twin == nil {
+		var err error
+		if p.twin, err = p.newTwin(); err != nil {
+			return nil, err
+		}
+	}
+	p.twin.Step = s.Index
+	p.twin.Own.Params.CopyFrom(p.driver.Own.Params)
+	deq.CopyMasks(p.twin.Layer, s.Layer)
+	p.batch.Gather(p.driver.Data.Train, rows)
+	step, err := p.twin.Look(ctx, s.Params, &p.batch, nil)
+	switch {
+	case ctx.Err() != nil:
+		return nil, err
+	case err != nil:
+		return nil, nil
+	}
+	return step.Grads, nil
+}
+
+// newTwin is a trainer like that of the run.
+func (p *passive[T]) newTwin() (*train.Trainer[T], error) {
+	c := onlooking(p.driver.Config)
+	c.Regularizer = p.driver.Config.Regularizer
+	t, err := train.NewOn(c, p.parts, p.driver.Data)
+	if err != nil {
+		return nil, fmt.Errorf("compare: %s looks on: %w", c.Rule.Name, err)
+	}
+	return t, nil
 }
 
 // match is what is compared of two gradients, a rule's r and the exact g.

@@ -180,8 +180,8 @@ func (s *section) rows() {
 			Memory: Bytes(r.PeakBytes), Rate: rate(r.LearningRate), Fails: r.Fails,
 			Diverged: fmt.Sprintf("%d/%d", r.Diverged, len(r.Trials)), Best: len(learn) > 0 && r == learn[0], Reference: r.Rule == s.Reference,
 			Behind: "–", P: "–", Bootstrap: "–"}
-		if taken, defined := r.cosines(); defined < taken {
-			c.CosineLooks = fmt.Sprintf("%d of %d", defined, taken)
+		if b := r.CosineBasis; b.Taken > 0 {
+			c.CosineLooks = fmt.Sprintf("%d of %d", b.Looks, b.Taken)
 		}
 		c.Accuracy, c.AccuracyRange = "–", ""
 		if iv := r.TestAccuracy; finite(iv.Mean) {
@@ -253,9 +253,7 @@ func standingsTable(s *Setting) *table {
 			t.Note += fmt.Sprintf("%s: %s. ", v.Rule, v.Error)
 		}
 	}
-	if last.Dropped > 0 {
-		t.Note += fmt.Sprintf("%d of %d samples are left out: they have no exact gradient.", last.Dropped, last.Dropped+last.Samples)
-	}
+	t.Note += last.leaves()
 	return t
 }
 

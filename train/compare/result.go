@@ -76,6 +76,7 @@ type Row struct {
 	TestLoss      Interval  `json:"test_loss_interval"`
 	MeanCosine    float64   `json:"cosine_to_exact"`          // NaN when not measured
 	CosineToExact *Interval `json:"cosine_to_exact_interval"` // nil when not measured
+	CosineBasis   Basis     `json:"cosine_basis"`             // the looks that it rests on
 	WallS         float64   `json:"wall_s"`                   // mean seconds per trial
 	Evals         float64   `json:"evals"`                    // mean evaluations of cell and adjoint product per step per sample
 	PeakBytes     int64     `json:"peak_bytes"`               // largest over the trials
@@ -119,12 +120,25 @@ type Point struct {
 }
 
 // CosinePoint compares a rule's gradient g with the exact gradient g* of the same batch
-// at the same parameters.
+// at the same parameters: of those samples that have an exact one.
 type CosinePoint struct {
 	Step      int                `json:"step"`
 	Cosine    float64            `json:"cosine"`              // ⟨g, g*⟩/(‖g‖‖g*‖) over all trained parameters
 	PerParam  map[string]float64 `json:"per_param,omitempty"` // the same, parameter by parameter
 	NormRatio float64            `json:"norm_ratio"`          // ‖g‖/‖g*‖
+	Samples   int                `json:"samples"`             // that have an exact gradient
+	Missing   int                `json:"missing"`             // samples for which no fixed point was found, or at which I − J is singular
+	Unstable  int                `json:"unstable"`            // fixed points, among those found, at which ∂f/∂z has a spectral radius above 1 (see Look)
+}
+
+// Basis is what the cosine of a rule rests on, over its trials.
+type Basis struct {
+	Looks    int `json:"looks"`    // at which a cosine was found
+	Taken    int `json:"taken"`    // looks, in all
+	Partial  int `json:"partial"`  // of the looks with a cosine, those that leave samples out
+	Samples  int `json:"samples"`  // that have an exact gradient, over all looks
+	Missing  int `json:"missing"`  // samples without one, in addition
+	Unstable int `json:"unstable"` // samples, among those with one, whose fixed point iterating the cell leaves
 }
 
 // Setting returns the setting with that name, or nil.
@@ -252,7 +266,7 @@ func (r *Row) summarise() {
 	r.TestLoss = MeanInterval(loss)
 	r.MeanTestLoss, r.MeanCosine = r.TestLoss.Mean, math.NaN()
 	r.WallS = MeanInterval(wall).Mean
-	r.Evals = MeanInterval(evals).Mean
+	r.Evals, r.CosineBasis = MeanInterval(evals).Mean, r.basis()
 	if c := MeanInterval(cosine).Clip(-1, 1); !math.IsNaN(c.Mean) {
 		r.CosineToExact, r.MeanCosine = &c, c.Mean
 	}
@@ -267,15 +281,19 @@ func (t *Trial) meanCosine() float64 {
 	return MeanInterval(cosines).Mean
 }
 
-// cosines counts the looks at the exact gradient over all trials, and at how many there was one.
-func (r *Row) cosines() (taken, defined int) {
+// basis counts the looks at the exact gradient over all trials.
+func (r *Row) basis() (b Basis) {
 	for _, t := range r.Trials {
 		for _, c := range t.Cosine {
-			taken++
-			defined += boolInt(finite(c.Cosine))
+			b.Taken++
+			if finite(c.Cosine) {
+				b.Looks++
+				b.Partial += boolInt(c.Missing > 0)
+			}
+			b.Samples, b.Missing, b.Unstable = b.Samples+c.Samples, b.Missing+c.Missing, b.Unstable+c.Unstable
 		}
 	}
-	return taken, defined
+	return b
 }
 
 // failure says why the row counts as failed, or "".

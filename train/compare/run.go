@@ -242,7 +242,7 @@ func runTrial[T deq.Float](ctx context.Context, j job, base train.Config[T], par
 	var look *passive[T]
 	var observers []train.Observer[T]
 	if !plan.Holdout && c.Train.Trained != "none" && c.Train.Trained != "readout" {
-		look = &passive[T]{every: plan.Every, radius: math.NaN(), worst: math.NaN()}
+		look = &passive[T]{every: plan.Every, driver: t, parts: parts, radius: math.NaN(), worst: math.NaN()}
 		if look.reference, err = newReference(wide, data, j.seed, c.Train.Trained); err != nil {
 			return err
 		}

@@ -30,25 +30,21 @@ const columns = 100
 // controls, then why rules fail. The best rule is bold and a failing one red when color
 // is true, which is for the caller to decide (a terminal, and NO_COLOR not set).
 func WriteTable(w io.Writer, s Setting, color bool) error {
-	t := textTable{header: []string{"rule", "test accuracy %", "loss", "cosine", "evals", "wall s", "memory", "div.", "fails"}, style: map[string]string{}}
+	t := textTable{header: []string{"rule", "test accuracy %", "loss", "cosine", "looks", "evals", "wall s", "memory", "div."}, style: map[string]string{}}
 	y := yardstickOf(&s)
 	learn, _ := y.best(&s)
 	var rules, controls [][]string
 	if len(learn) > 0 {
 		t.style[shorten(learn[0].Rule)] = boldOn
 	}
-	var notes, undefined []string
+	var notes []string
 	for i := range s.Rules {
 		r := &s.Rules[i]
-		cells := []string{shorten(r.Rule), accuracyCell(r.TestAccuracy), number(r.TestLoss.Mean, 4), cosineCell(r), number(r.Evals, 3),
-			number(r.WallS, 3), Bytes(r.PeakBytes), fmt.Sprintf("%d/%d", r.Diverged, len(r.Trials)), ""}
+		cells := []string{shorten(r.Rule), accuracyCell(r.TestAccuracy), number(r.TestLoss.Mean, 4), cosineCell(r), looksCell(r), number(r.Evals, 3),
+			number(r.WallS, 3), Bytes(r.PeakBytes), fmt.Sprintf("%d/%d", r.Diverged, len(r.Trials))}
 		if r.Fails != "" {
-			cells[8] = "yes"
 			t.style[cells[0]] = redOn
 			notes = append(notes, fmt.Sprintf("%s fails: %s", r.Rule, r.Fails))
-		}
-		if taken, defined := r.cosines(); defined < taken {
-			undefined = append(undefined, fmt.Sprintf("%s %d of %d", r.Rule, taken-defined, taken))
 		}
 		if r.Control {
 			controls = append(controls, cells)
@@ -67,8 +63,8 @@ func WriteTable(w io.Writer, s Setting, color bool) error {
 	for _, n := range notes {
 		fold(b, n, columns)
 	}
-	if len(undefined) > 0 {
-		fold(b, "cosine: the mean of what there is; no exact gradient, as a fixed point or adjoint was not found in float64, at so many looks: "+strings.Join(undefined, ", "), columns)
+	for _, n := range restsOn(&s) {
+		fold(b, n, columns)
 	}
 	return b.Flush()
 }
@@ -122,8 +118,8 @@ func WriteAlignment(w io.Writer, s Setting) error {
 	b := bufio.NewWriter(w)
 	fold(b, fmt.Sprintf("%s: what all rules make of the same batches while %s drives; from the norm ratio on at epoch %.3g", s.Name, s.Reference, float64(last.Epoch)), columns)
 	t.write(b, false)
-	if last.Dropped > 0 {
-		fold(b, fmt.Sprintf("%d of %d samples are left out there: they have no exact gradient", last.Dropped, last.Dropped+last.Samples), columns)
+	if note := last.leaves(); note != "" {
+		fold(b, note, columns)
 	}
 	for _, v := range last.Views {
 		if v.Error != "" {
@@ -260,6 +256,49 @@ func cosineCell(r *Row) string {
 		return "–"
 	}
 	return signed(fmt.Sprintf("%.3f", r.CosineToExact.Mean))
+}
+
+// looksCell is the looks that a cosine rests on, out of those taken.
+func looksCell(r *Row) string {
+	if r.CosineBasis.Taken == 0 {
+		return "–"
+	}
+	return fmt.Sprintf("%d/%d", r.CosineBasis.Looks, r.CosineBasis.Taken)
+}
+
+// restsOn says which samples have no exact gradient, and which have one at a fixed point that is unstable: nothing
+// where all is as it should be.
+func restsOn(s *Setting) (lines []string) {
+	var missing, unstable []string
+	for i := range s.Rules {
+		r, b := &s.Rules[i], s.Rules[i].CosineBasis
+		all := b.Samples + b.Missing
+		if b.Missing > 0 {
+			missing = append(missing, fmt.Sprintf("%s %s of the samples, at %d of %d looks", r.Rule, share(b.Missing, all), b.Partial+b.Taken-b.Looks, b.Taken))
+		}
+		if b.Unstable > 0 {
+			unstable = append(unstable, fmt.Sprintf("%s %s", r.Rule, share(b.Unstable, all)))
+		}
+	}
+	if len(missing) > 0 {
+		lines = append(lines, "cosine: without samples that have no exact gradient, as no fixed point was found where the rule's solve had ended: "+strings.Join(missing, "; "))
+	}
+	if len(unstable) > 0 {
+		lines = append(lines, "cosine: with samples whose fixed point is unstable, so that iterating the cell leaves it: "+strings.Join(unstable, "; "))
+	}
+	return lines
+}
+
+// share writes a part of a whole in percent, never as none or all where it is not.
+func share(part, whole int) string {
+	v := 100 * float64(part) / float64(whole)
+	switch {
+	case part > 0 && v < 0.1:
+		return "< 0.1 %"
+	case part < whole && v > 99.9:
+		return "> 99.9 %"
+	}
+	return fmt.Sprintf("%.1f %%", v)
 }
 
 // fixed writes a value with so many decimals.
