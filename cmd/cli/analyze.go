@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"os"
 	"path/filepath"
@@ -29,6 +30,7 @@ type analyzeFlags struct {
 	lyapunov, steps, starts, basins int
 	sample                          int
 	input                           []float64
+	tol, unique, slow               float64
 	seed                            uint64
 }
 
@@ -40,15 +42,16 @@ type analyzeResult struct {
 	Dynamics string `json:"dynamics"`
 
 	FixedPoints []analyzedPoint `json:"fixed_points"` // those nearest to 0 first
-	// IndexSum is 1 for a cell with a bounded activation if all fixed points were found.
-	IndexSum int `json:"index_sum"`
+	// IndexSum is 1 for a cell with a bounded activation if all fixed points were found; null where some have no index.
+	IndexSum train.Number `json:"index_sum"`
+	NoIndex  int          `json:"without_index"` // fixed points
 	// Radius is the largest spectral radius of ∂f/∂z at the fixed points; null without any.
 	Radius     train.Number   `json:"spectral_radius"`
 	Lyapunov   []train.Number `json:"lyapunov"` // nats per step of the map, or per unit of time
 	LyapunovSE []train.Number `json:"lyapunov_stderr"`
 	Basins     int            `json:"basins"`    // random states that were let run
 	Elsewhere  int            `json:"elsewhere"` // of them that settled at no stable fixed point
-	Edges      []analyzedEdge `json:"edges"`     // from unstable points, along each unstable direction
+	Edges      []analyzedEdge `json:"edges"`     // from unstable points, along each unstable direction; null beyond MaxDense units
 	Loops      *analyzedLoops `json:"loops"`     // null for a network without feedback loops
 	Figures    []string       `json:"figures"`
 
@@ -57,21 +60,41 @@ type analyzeResult struct {
 	loops *feedbackLoops
 	found []stability.FixedPoint
 	edges []float64 // of the bulk, by fixed point
+
+	indices int // the sum of those that there are
 }
 
 type analyzedPoint struct {
 	Norm        train.Number    `json:"z_norm"`
-	Q           train.Number    `json:"q"` // ½‖f(z) − z‖²
+	Error       train.Number    `json:"z_error"` // bound of ‖z − z*‖; null where it is not known
+	Q           train.Number    `json:"q"`       // ½‖f(z) − z‖²
 	Status      string          `json:"status"`
-	Unstable    int             `json:"n_unstable"`
+	Unstable    train.Number    `json:"n_unstable"` // null where not all eigenvalues beyond the border are known
+	Marginal    int             `json:"n_marginal"`
+	Gap         train.Number    `json:"border_distance"` // of the eigenvalue nearest to the border of stability, beyond it
+	GapError    train.Number    `json:"border_error"`
 	Eigenvalues []train.Complex `json:"eigenvalues"`
 	Radius      train.Number    `json:"spectral_radius"`
 	Bulk        train.Number    `json:"bulk_radius"`
 	Outliers    []train.Complex `json:"outliers"`
-	Index       int             `json:"index"`
+	Index       train.Number    `json:"index"` // null where there is none or it was not computed
 	Basin       int             `json:"basin"` // of the random states that settled here
 	Found       int             `json:"found"` // of the states that the search began at
 	Z           []train.Number  `json:"z"`
+
+	Continuum *analyzedContinuum `json:"continuum"` // null for a point
+}
+
+// analyzedContinuum is a connected set of fixed points.
+type analyzedContinuum struct {
+	Dimension   int              `json:"dimension"`
+	Extent      train.Number     `json:"extent"` // null where it has no end
+	Unbounded   bool             `json:"unbounded"`
+	Closed      bool             `json:"closed"`
+	Points      [][]train.Number `json:"points"`      // a few
+	Neutrality  train.Number     `json:"neutrality"`  // largest distance of the eigenvalues along it from the border
+	Transversal train.Number     `json:"transversal"` // largest |λ| or Re λ of the others; null where there are none
+	Attracting  bool             `json:"attracting"`
 }
 
 type analyzedEdge struct {
@@ -110,8 +133,17 @@ input is constant: that of --input, or the row --sample of x, or 0. From Python,
     out = subprocess.check_output(["` + p.name + `", "analyze", "network.npz", "--json"])
     points = [numpy.array(q["z"]) for q in json.loads(out)["fixed_points"]]
 
+A point is marginal where an eigenvalue is on the border of stability, |λ| = 1 or with rate dynamics
+Re λ = 1, up to its error (border_distance ± border_error, estimated from the eigenvalue's condition, the
+residual of its vector and how far the position is unsure, z_error): the linear dynamics do not decide
+there. A line, ring or plane of fixed points is one object of the status continuum: it has a dimension,
+its extent (null: without end), a few points, the neutrality along it and the largest |λ| or Re λ
+across it. --slow lists slow points too.
+
 A search cannot prove that it found all. With a bounded activation the indices of all fixed points,
-the signs of det(I − J), add up to 1: index_sum tells when some are missing. Of a network with feedback
+the signs of det(I − J), add up to 1: index_sum tells when some are missing. Marginal points and
+continua have no index (null), and then there is no sum: without_index counts them. Beyond 1024 units
+the eigenvalues are the leading ones; what they do not tell is null: n_unstable, index, z_error, edges. Of a network with feedback
 loops, m and n or the model feedback, the overlaps and angles of n, m and the input I are told, and where
 it settles from x = z₀m + I: random states do not reveal every attractor. With --out it
 also draws the state space in its two leading principal components, and the spectra with the disc of
@@ -150,6 +182,9 @@ their bulk.`,
 	flags.IntVar(&f.steps, "steps", 20000, "steps over which they are averaged, after 1000 of warm-up from a random state; with rate dynamics of 0.1 units of time")
 	flags.IntVar(&f.starts, "starts", 32, "random trajectories whose states the search for fixed points begins at")
 	flags.IntVar(&f.basins, "basins", 200, "random states that are let run to where they settle")
+	flags.Float64Var(&f.slow, "slow", 0, "list slow points too: minima of q = ½‖f(z) − z‖² that are no fixed points, up to this `Q`; 0 is none")
+	flags.Float64Var(&f.tol, "tol", 1e-10, "largest ‖f(z) − z‖, relative to ‖z‖ + √n, `R`, from which a fixed point is refined to rounding")
+	flags.Float64Var(&f.unique, "unique", 0, "root mean square difference `D` of units below which two points are one; 0 is as far as their positions are known, and 0.001 for slow points")
 	flags.IntVar(&f.sample, "sample", 0, "which row of x is the input, from 0")
 	flags.Float64SliceVar(&f.input, "input", nil, "constant input, a `LIST` of numbers with commas, one for each")
 	flags.Lookup("input").DefValue = ""
@@ -173,6 +208,10 @@ func (f analyzeFlags) check() error {
 		return fmt.Errorf("--lyapunov, --starts, --basins and --sample: expected at least 0, 1, 0 and 0, found %d, %d, %d and %d", f.lyapunov, f.starts, f.basins, f.sample)
 	case !kernels.AllFinite(f.input):
 		return fmt.Errorf("--input: expected finite numbers, found %g", f.input)
+	case !(f.tol > 0 && f.tol < 1):
+		return fmt.Errorf("--tol: expected a number above 0 and below 1, found %g", f.tol)
+	case !(f.unique >= 0) || math.IsInf(f.unique, 1) || !(f.slow >= 0) || math.IsInf(f.slow, 1):
+		return fmt.Errorf("--unique and --slow: expected numbers from 0 on, found %g and %g", f.unique, f.slow)
 	case f.steps < 20:
 		return fmt.Errorf("--steps: expected at least 20, found %d", f.steps)
 	}
@@ -252,7 +291,9 @@ func (r *analyzeResult) takeInput(f analyzeFlags) error {
 // analyze fills in the result.
 func (p *program) analyze(ctx context.Context, r *analyzeResult, starts []float64, f analyzeFlags) (err error) {
 	l := r.net
-	r.found, err = stability.FixedPoints(ctx, l, r.x, starts, stability.Finder{Dynamics: f.dynamics, Trajectories: f.starts, Seed: f.seed})
+	r.found, err = stability.FixedPoints(ctx, l, r.x, starts, stability.Finder{
+		Dynamics: f.dynamics, Trajectories: f.starts, Seed: f.seed, Tol: f.tol, Unique: f.unique, Slow: f.slow,
+	})
 	if err != nil {
 		return err
 	}
@@ -272,8 +313,15 @@ func (p *program) analyze(ctx context.Context, r *analyzeResult, starts []float6
 	}
 	for i, point := range r.found {
 		out := analyzedPoint{
-			Q: train.Number(point.Q), Status: point.Status, Unstable: point.Unstable, Index: point.Index, Basin: basin[i], Found: point.Found,
-			Eigenvalues: complexes(point.Values), Bulk: train.Number(math.NaN()), Outliers: []train.Complex{},
+			Error: train.Number(point.Error), Q: train.Number(point.Q), Status: point.Status, Basin: basin[i], Found: point.Found,
+			Unstable: train.Number(point.Unstable), Marginal: point.Marginal, Gap: train.Number(point.Gap), GapError: train.Number(point.GapError),
+			Index: train.Number(point.Index), Eigenvalues: complexes(point.Values), Continuum: continuumOf(point),
+		}
+		if !point.Complete {
+			out.Unstable = train.Number(math.NaN())
+		}
+		if point.Index == 0 {
+			out.Index = train.Number(math.NaN())
 		}
 		norm := 0.0
 		for _, z := range point.Z {
@@ -285,30 +333,39 @@ func (p *program) analyze(ctx context.Context, r *analyzeResult, starts []float6
 		for _, v := range point.Values {
 			radius = max(radius, math.Hypot(real(v), imag(v)))
 		}
-		edge := math.NaN()
+		here, err := l.At(r.x, point.Z)
+		if err != nil {
+			return err
+		}
+		var bulk, edge float64
 		if r.Units <= stability.MaxDense {
-			here, err := l.At(r.x, point.Z)
-			if err != nil {
-				return err
-			}
 			j, err := stability.Jacobian(ctx, here, 0)
 			if err != nil {
 				return err
 			}
-			var bulk float64
-			if bulk, edge, err = stability.BulkRadius(j, point.Values); err != nil {
+			bulk, edge, err = stability.BulkRadius(j, point.Values)
+			if err != nil {
 				return err
 			}
-			_, outliers := stability.Split(point.Values, edge)
-			out.Bulk, out.Outliers = train.Number(bulk), complexes(outliers)
+		} else if bulk, edge, err = stability.BulkRadiusAt(ctx, here, 0, point.Values); err != nil {
+			return err
 		}
+		_, outliers := stability.Split(point.Values, edge)
+		out.Bulk, out.Outliers = train.Number(bulk), complexes(outliers)
 		out.Radius = train.Number(radius)
 		if !(float64(r.Radius) >= radius) {
 			r.Radius = out.Radius
 		}
-		r.IndexSum += point.Index
+		if r.IndexSum += train.Number(point.Index); point.Index == 0 && point.Status != stability.Slow {
+			r.NoIndex++
+		}
 		r.FixedPoints, r.edges = append(r.FixedPoints, out), append(r.edges, edge)
 	}
+	indices := r.IndexSum // of those that have one
+	if r.NoIndex > 0 {
+		r.IndexSum = train.Number(math.NaN())
+	}
+	r.indices = int(indices)
 	if err := r.analyzeLoops(ctx, settle); err != nil {
 		return err
 	}
@@ -320,6 +377,8 @@ func (p *program) analyze(ctx context.Context, r *analyzeResult, starts []float6
 		for _, e := range edges {
 			r.Edges = append(r.Edges, analyzedEdge(e))
 		}
+	} else {
+		r.Edges = nil
 	}
 	if f.lyapunov > 0 {
 		if err := r.measureLyapunov(ctx, f); errors.Is(err, stability.ErrUnbounded) {
@@ -332,6 +391,21 @@ func (p *program) analyze(ctx context.Context, r *analyzeResult, starts []float6
 		return nil
 	}
 	return r.draw(ctx, f)
+}
+
+func continuumOf(p stability.FixedPoint) *analyzedContinuum {
+	c := p.Continuum
+	if c == nil {
+		return nil
+	}
+	out := &analyzedContinuum{
+		Dimension: c.Dimension, Extent: train.Number(c.Extent), Unbounded: math.IsInf(c.Extent, 1), Closed: c.Closed,
+		Neutrality: train.Number(c.Neutrality), Transversal: train.Number(c.Transversal), Attracting: c.Attracting,
+	}
+	for _, z := range c.Points {
+		out.Points = append(out.Points, numbers(z))
+	}
+	return out
 }
 
 func complexes(values []complex128) []train.Complex {
@@ -412,9 +486,9 @@ func (p *program) printAnalysis(r *analyzeResult) error {
 	if p.json {
 		return p.printJSON(r)
 	}
-	law, unit, verdict := "z ← f(z)", "step", "|λ| ≥ 1"
+	law, unit, verdict, border := "z ← f(z)", "step", "|λ| > 1", "|λ|"
 	if r.Dynamics == "rate" {
-		law, unit, verdict = "dz/dt = −z + f(z)", "unit of time", "Re λ ≥ 1"
+		law, unit, verdict, border = "dz/dt = −z + f(z)", "unit of time", "Re λ > 1", "Re λ"
 	}
 	fmt.Fprintf(p.stdout, "%s: %d units, %s, %s\n\n", r.File, r.Units, r.Model, law)
 	if len(r.FixedPoints) == 0 {
@@ -422,14 +496,14 @@ func (p *program) printAnalysis(r *analyzeResult) error {
 	} else {
 		const most = 30
 		w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
-		fmt.Fprintf(w, "point\tstatus\tunstable\t‖z‖\tq\tradius\tbulk\toutliers\tindex\tbasin\tfound\t\n")
+		fmt.Fprintf(w, "point\tstatus\tunstable\t‖z‖\terror\tq\tradius\tbulk\toutliers\tindex\tbasin\tfound\t\n")
 		for i, q := range r.FixedPoints[:min(most, len(r.FixedPoints))] {
 			basin := "-"
-			if q.Status == stability.Stable && r.Basins > 0 {
+			if r.attracts(i) && r.Basins > 0 {
 				basin = fmt.Sprintf("%.1f %%", 100*float64(q.Basin)/float64(r.Basins))
 			}
-			fmt.Fprintf(w, "%d\t%s\t%d\t%.4g\t%.1e\t%s\t%s\t%s\t%d\t%s\t%d\t\n", i, q.Status, q.Unstable, float64(q.Norm), float64(q.Q),
-				short(q.Radius), short(q.Bulk), outlierList(q.Outliers), q.Index, basin, q.Found)
+			fmt.Fprintf(w, "%d\t%s\t%s\t%.4g\t%s\t%.1e\t%s\t%s\t%s\t%s\t%s\t%d\t\n", i, q.Status, whole(q.Unstable), float64(q.Norm), roughly(q.Error), float64(q.Q),
+				short(q.Radius), short(q.Bulk), outlierList(q.Outliers), whole(q.Index), basin, q.Found)
 		}
 		if err := w.Flush(); err != nil {
 			return err
@@ -437,7 +511,17 @@ func (p *program) printAnalysis(r *analyzeResult) error {
 		if more := len(r.FixedPoints) - most; more > 0 {
 			fmt.Fprintf(p.stdout, "… and %d more: all are in the output of --json\n", more)
 		}
-		fmt.Fprintf(p.stdout, "\nunstable: eigenvalues with %s; largest spectral radius %.6g; the indices add up to %d\n", verdict, float64(r.Radius), r.IndexSum)
+		sum := fmt.Sprintf("the indices add up to %d", r.indices)
+		if r.NoIndex > 0 {
+			sum = fmt.Sprintf("the sum of the indices is not known: %d of %d fixed points have none (the others add up to %d)", r.NoIndex, r.fixed(), r.indices)
+		}
+		fmt.Fprintf(p.stdout, "\nunstable: eigenvalues with %s; largest spectral radius %.6g; %s\n", verdict, float64(r.Radius), sum)
+		if r.Units > stability.MaxDense {
+			fmt.Fprintf(p.stdout, "-: not computed beyond %d units, as where the unstable directions lead\n", stability.MaxDense)
+		}
+		for i, q := range r.FixedPoints[:min(most, len(r.FixedPoints))] {
+			q.describe(p.stdout, i, border)
+		}
 	}
 	if r.Basins > 0 {
 		fmt.Fprintf(p.stdout, "%d of %d random states settle at no stable fixed point\n", r.Elsewhere, r.Basins)
@@ -479,6 +563,64 @@ func (p *program) printAnalysis(r *analyzeResult) error {
 		fmt.Fprintln(p.stdout, f)
 	}
 	return nil
+}
+
+// fixed counts what are fixed points.
+func (r *analyzeResult) fixed() (count int) {
+	for _, q := range r.FixedPoints {
+		if q.Status != stability.Slow {
+			count++
+		}
+	}
+	return count
+}
+
+// attracts says that random states may settle at a point.
+func (r *analyzeResult) attracts(i int) bool {
+	status := r.FixedPoints[i].Status
+	return status == stability.Stable || status == stability.Marginal || status == stability.Extended
+}
+
+// describe writes what is special about a point.
+func (q analyzedPoint) describe(to io.Writer, i int, border string) {
+	switch c := q.Continuum; {
+	case c != nil:
+		kind, size, across := "continuum", fmt.Sprintf("extent %.4g", float64(c.Extent)), "it does not attract from all sides"
+		if c.Closed {
+			kind = "closed curve"
+		}
+		if c.Unbounded {
+			size = "without end as far as it was followed"
+		}
+		if c.Attracting {
+			across = "it attracts"
+		}
+		if math.IsNaN(float64(c.Transversal)) {
+			across = "it is all of the space around"
+		} else {
+			across = fmt.Sprintf("across it %s is at most %.6g: %s", border, float64(c.Transversal), across)
+		}
+		fmt.Fprintf(to, "point %d is one of a %s of fixed points: dimension %d, %s; along it %s is 1 within %.1g; %s\n",
+			i, kind, c.Dimension, size, border, float64(c.Neutrality), across)
+	case q.Marginal > 0:
+		fmt.Fprintf(to, "point %d has %d eigenvalues on the border of stability within their errors: the nearest has %s − 1 = %.2g ± %.1g\n", i, q.Marginal, border, float64(q.Gap), float64(q.GapError))
+	}
+}
+
+// whole shows a count that may not be known.
+func whole(v train.Number) string {
+	if math.IsNaN(float64(v)) {
+		return "-"
+	}
+	return fmt.Sprint(int(v))
+}
+
+// roughly shows an error.
+func roughly(v train.Number) string {
+	if math.IsNaN(float64(v)) {
+		return "-"
+	}
+	return fmt.Sprintf("%.0e", float64(v))
 }
 
 // outlierList shows a few complex numbers.

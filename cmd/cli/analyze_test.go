@@ -69,7 +69,7 @@ func TestAnalyzePlanted(t *testing.T) {
 	const n = 24
 	r := analyzed(t, filepath.Join("testdata", "analyze", "planted.npz"), "--steps", "100")
 	if r.IndexSum != 1 || r.Units != n {
-		t.Errorf("%d units, the indices of %d points add up to %d", r.Units, len(r.FixedPoints), r.IndexSum)
+		t.Errorf("%d units, the indices of %d points add up to %g", r.Units, len(r.FixedPoints), float64(r.IndexSum))
 	}
 	largest := 0.0
 	for k := range len(points) / n {
@@ -96,8 +96,8 @@ func TestAnalyzePlanted(t *testing.T) {
 					unstable++
 				}
 			}
-			if f.Unstable != unstable || f.Q > 1e-18 {
-				t.Errorf("planted point %d: %d unstable, want %d; q %g", k, f.Unstable, unstable, float64(f.Q))
+			if int(f.Unstable) != unstable || f.Q > 1e-18 {
+				t.Errorf("planted point %d: %g unstable, want %d; q %g", k, float64(f.Unstable), unstable, float64(f.Q))
 			}
 		}
 		if hits != 1 {
@@ -128,7 +128,7 @@ func TestAnalyzeLoop(t *testing.T) {
 	for _, file := range []string{"loop.npz", "parts.npz"} {
 		r := analyzed(t, filepath.Join("testdata", "analyze", file), "--dynamics", "rate", "--lyapunov", "0")
 		if len(r.FixedPoints) != len(stable) || len(theory) != len(stable) || r.IndexSum != 1 {
-			t.Fatalf("%s: %d fixed points with the sum %d of indices, by a scan %d, in theory %d", file, len(r.FixedPoints), r.IndexSum, len(stable), len(theory))
+			t.Fatalf("%s: %d fixed points with the sum %g of indices, by a scan %d, in theory %d", file, len(r.FixedPoints), float64(r.IndexSum), len(stable), len(theory))
 		}
 		order := make([]int, len(stable)) // which point is that of the scan
 		for k, s := range stable {

@@ -1,6 +1,7 @@
 package stability
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -9,6 +10,8 @@ import (
 	"attractor/internal/kernels"
 	"attractor/internal/options"
 	"attractor/internal/rng"
+
+	"gonum.org/v1/gonum/mat"
 )
 
 // Basins are the options of Settle, Along, AtRandom and Graph, which run the dynamics to where they end.
@@ -22,47 +25,107 @@ type Basins struct {
 const Nowhere = -1
 
 // Settle runs states [any number, units] under the input x (nil: 0), and returns for each the index of the
-// stable one among the points that it comes to, or Nowhere.
+// one among the points that it comes to, or Nowhere. That is a stable point or one that is marginal, or a continuum, if it has come
+// to within Near and rests. A state that still creeps straight to a stable or a marginal point when the steps are over, as the
+// linear part there is too weak to bring it nearer, counts there if it is within ten times Near.
 func Settle[T deq.Float](ctx context.Context, l *deq.Layer[T], x, states []T, points []FixedPoint, o Basins) ([]int, error) {
+	ends, _, err := settle(ctx, l, x, states, points, o)
+	return ends, err
+}
+
+// settle is Settle, and returns the states at the end.
+func settle[T deq.Float](ctx context.Context, l *deq.Layer[T], x, states []T, points []FixedPoint, o Basins) (ends []int, last []T, err error) {
 	o = options.WithDefaults(o)
 	if o.Dynamics != "map" && o.Dynamics != "rate" || o.Steps < 1 || !(o.Near > 0) {
-		return nil, fmt.Errorf("stability: basins: expected map or rate dynamics, at least 1 step and a positive distance, found %q, %d and %g", o.Dynamics, o.Steps, o.Near)
+		return nil, nil, fmt.Errorf("stability: basins: expected map or rate dynamics, at least 1 step and a positive distance, found %q, %d and %g", o.Dynamics, o.Steps, o.Near)
 	}
 	if x == nil {
 		x = make([]T, l.Inputs)
 	}
+	const every = 10 // steps after which the states are looked at
 	s := &search[T]{layer: l, x: x}
 	n := l.Units
-	var ends []int
-	err := s.batches(append([]T(nil), states...), func(z []T) error {
-		there := make([]int, len(z)/n)
+	last = append([]T(nil), states...)
+	err = s.batches(last, func(z []T) error {
+		there, before := make([]int, len(z)/n), append([]T(nil), z...)
+		var failed error
 		err := run(ctx, l, x, z, o.Dynamics, o.Steps, func(step int, gone []bool) bool {
-			if step%10 != 0 && step != o.Steps {
+			if step%every != 0 && step != o.Steps {
 				return true
 			}
 			wandering := false
 			for b := range there {
 				if there[b] = Nowhere; !gone[b] {
-					there[b] = nearestStable(widen(z[b*n:(b+1)*n]), points, o.Near)
+					now, was := widen(z[b*n:(b+1)*n]), widen(before[b*n:(b+1)*n])
+					there[b] = nearestStable(now, points, o.Near)
+					if there[b] == Nowhere && step > 0 {
+						if there[b], failed = s.neutral(ctx, now, was, points, o.Near, step == o.Steps); failed != nil {
+							return false
+						}
+					}
 					wandering = wandering || there[b] == Nowhere
 				}
 			}
+			copy(before, z)
 			return wandering
 		})
 		ends = append(ends, there...)
-		return err
+		return cmp.Or(failed, err)
 	})
-	return ends, err
+	return ends, last, err
+}
+
+// distanceTo is the root mean square difference of the units.
+func distanceTo(z []float64, p FixedPoint) float64 {
+	return math.Sqrt(kernels.SquaredDistance(z, p.Z) / float64(len(z)))
 }
 
 func nearestStable(z []float64, points []FixedPoint, near float64) int {
 	end := Nowhere
 	for i, p := range points {
-		if d := math.Sqrt(kernels.SquaredDistance(z, p.Z) / float64(len(z))); p.Status == Stable && d < near {
+		if d := distanceTo(z, p); p.Status == Stable && d < near {
 			end, near = i, d
 		}
 	}
 	return end
+}
+
+// neutral is the marginal point or the continuum at which a state rests, that has come from another shortly before, or at the end of
+// its steps the point to which it creeps.
+func (s *search[T]) neutral(ctx context.Context, z, before []float64, points []FixedPoint, near float64, over bool) (int, error) {
+	const (
+		still    = 0.01 // of near, by which a state that rests moves
+		straight = 0.9  // cosine to the way to a point
+		far      = 10   // times near
+	)
+	root := math.Sqrt(float64(len(z)))
+	moved := math.Sqrt(kernels.SquaredDistance(z, before)) / root
+	if !(moved < near) {
+		return Nowhere, nil
+	}
+	end, best := Nowhere, math.Inf(1)
+	for i, p := range points {
+		switch d := distanceTo(z, p); {
+		case p.Status == Marginal && d < near && moved < still*near && d <= distanceTo(before, p):
+			return i, nil
+		case p.Status == Extended && moved < still*near:
+			left, err := s.approach(ctx, p.Continuum, z, near*root)
+			if err != nil {
+				return Nowhere, err
+			}
+			if left < near*root {
+				return i, nil
+			}
+		case over && (p.Status == Marginal || p.Status == Stable) && d < far*near && d < best:
+			way, step := make([]float64, len(z)), make([]float64, len(z))
+			kernels.Sub(way, p.Z, z)
+			kernels.Sub(step, z, before)
+			if kernels.Dot(way, step) > straight*norm(way)*norm(step) {
+				end, best = i, d
+			}
+		}
+	}
+	return end, nil
 }
 
 // Along settles the states a·direction, one for each amplitude a.
@@ -91,7 +154,7 @@ type Edge struct {
 	From int
 	Mode int // which eigenvalue of From, in the order of its Values, the state was perturbed along
 	Sign int // 1 or −1
-	To   int // Nowhere where it settles at none of the stable points
+	To   int // Nowhere where it settles at none of the points
 }
 
 // Graph perturbs each unstable fixed point along every unstable direction, forwards and backwards by size in the root
@@ -136,17 +199,24 @@ func unstable[T deq.Float](ctx context.Context, l *deq.Layer[T], x []T, p FixedP
 	if err != nil {
 		return nil, err
 	}
-	modes, err := ModesOf(ctx, here, 0)
+	j, err := dense(ctx, here, 0)
 	if err != nil {
 		return nil, err
 	}
+	var eigen mat.Eigen
+	if !eigen.Factorize(j, mat.EigenRight) {
+		return nil, fmt.Errorf("stability: unstable directions: the eigenvalues of a %d×%d matrix did not converge", len(z), len(z))
+	}
+	modes, right := &Modes{Values: eigen.Values(nil)}, new(mat.CDense)
+	eigen.VectorsTo(right)
 	directions := make([][]float64, 0, p.Unstable)
 	for _, value := range p.Values[:p.Unstable] {
-		right := modes.Right[modes.nearest(value)]
-		d := make([]float64, len(right))
-		for k, v := range right {
-			if d[k] = real(v); imag(value) < 0 { // the second of a pair
-				d[k] = imag(v)
+		k := modes.nearest(value)
+		d := make([]float64, len(z))
+		for i := range d {
+			v := right.At(i, k)
+			if d[i] = real(v); imag(value) < 0 { // the second of a pair
+				d[i] = imag(v)
 			}
 		}
 		kernels.Scale(d, 1/norm(d), d)

@@ -3,10 +3,8 @@ package stability
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"math"
-	"math/cmplx"
 	"slices"
 
 	"attractor/deq"
@@ -15,7 +13,6 @@ import (
 	"attractor/internal/rng"
 	"attractor/solvers"
 
-	"gonum.org/v1/gonum/mat"
 	"gonum.org/v1/gonum/optimize"
 )
 
@@ -29,7 +26,7 @@ type Finder struct {
 	Rounds       int     `default:"3" doc:"further searches from between and beyond the points found, as long as they find new ones; −1 is none"`
 	Tol          float64 `default:"1e-10" doc:"largest ‖f(z) − z‖, relative to ‖z‖ + √n, of a fixed point"`
 	Slow         float64 `doc:"report the minima of q = ½‖f(z) − z‖² too that are no fixed points, up to this q"`
-	Unique       float64 `default:"1e-3" doc:"root mean square difference of units below which two points are one"`
+	Unique       float64 `doc:"root mean square difference of units below which two points are one; 0 tells fixed points apart as far as their positions are known, and where these are not refined, as slow points and those of more than 1024 units, at 0.001"`
 	K            int     `key:"eigenvalues" doc:"eigenvalues found at each point; 0 is all, up to 1024 units, and beyond the 20 that decide"`
 	Seed         uint64  `doc:"of the random states"`
 }
@@ -42,40 +39,53 @@ func (o Finder) Validate() error {
 		return fmt.Errorf("dynamics: expected map or rate, found %q", o.Dynamics)
 	case o.Steps < 1 || o.Visited < 1 || o.K < 0:
 		return fmt.Errorf("steps, visited and eigenvalues: expected at least 1, 1 and 0, found %d, %d and %d", o.Steps, o.Visited, o.K)
-	case !(o.Scale > 0) || !(o.Tol > 0) || !(o.Unique > 0) || !(o.Slow >= 0):
+	case !(o.Scale > 0) || !(o.Tol > 0) || !(o.Unique >= 0) || !(o.Slow >= 0):
 		return fmt.Errorf("scale, tol, unique and slow: expected positive numbers, found %g, %g, %g and %g", o.Scale, o.Tol, o.Unique, o.Slow)
 	}
 	return nil
 }
 
-// FixedPoint is a point where the state rests, or nearly so.
+// FixedPoint is a point where the state rests, or nearly so, or stands for a whole continuum of them.
 type FixedPoint struct {
-	Z      []float64
+	Z []float64
+	// Error bounds ‖Z − z*‖, as far as rounding hides the fixed point z*; NaN where that is not known: of slow points,
+	// and beyond MaxDense units.
+	Error  float64
 	Q      float64 // ½‖f(z) − z‖²
-	Status string  // Stable, Saddle or Slow
-	// Values are eigenvalues of ∂f/∂z, those that decide about stability first, and Unstable
-	// is how many of them are unstable.
-	Values   []complex128
-	Unstable int
-	// Index is the sign of det(I − ∂f/∂z), 0 where not all eigenvalues are known. For a cell that
-	// maps some ball into itself, as one with a bounded activation does, the indices of all
-	// fixed points add up to 1 (Poincaré and Hopf): if they do not, some were not found.
-	Index int
-	Found int // from so many of the states that the search began at
+	Status string  // Stable, Saddle, Marginal, Extended or Slow
+	// Values are eigenvalues of ∂f/∂z, those that decide about stability first: Unstable of them are unstable, and the
+	// next Marginal are as near to the border of stability as their errors. Complete says that no others are either.
+	Values             []complex128
+	Unstable, Marginal int
+	Complete           bool
+	// Gap is how far the eigenvalue nearest to the border is beyond it, |λ| − 1 or Re λ − 1, and GapError the bound of its
+	// error, 0 where the distance is far too large to be one.
+	Gap, GapError float64
+	// Index is the sign of det(I − ∂f/∂z), or 0: where an eigenvalue is 1 up to its error, at marginal points at all, and
+	// where not all eigenvalues beyond 1 are known. For a cell that maps some ball into itself, as one with a
+	// bounded activation does, the indices of all fixed points add up to 1 (Poincaré and Hopf): if they do not, some were not found.
+	Index     int
+	Found     int        // from so many of the states that the search began at
+	Continuum *Continuum // of the status Extended
+
+	inverse float64 // ‖(I − J)⁻¹‖, about
 }
 
 // The values of FixedPoint.Status.
 const (
-	Stable = "stable" // returns from everywhere nearby
-	Saddle = "saddle" // leaves it in some directions at least
-	Slow   = "slow"   // no fixed point: the speed has a minimum there that is not 0
+	Stable   = "stable"    // returns from everywhere nearby
+	Saddle   = "saddle"    // leaves it in some directions at least
+	Marginal = "marginal"  // the linear dynamics do not decide: an eigenvalue is on the border of stability up to its error
+	Extended = "continuum" // one point of many that are connected: a line, a ring, a plane
+	Slow     = "slow"      // no fixed point: the speed has a minimum there that is not 0
 )
 
 // FixedPoints searches for the fixed points of f(·, x) for one input x [inputs] (nil: 0). It begins at the
-// states given, starts [any number, units] (may be nil), and at states on trajectories of the
+// states given, starts [any number, units] (may be nil), at 0, and at states on trajectories of the
 // dynamics, goes on by Newton's method, where that fails minimises the speed q = ½‖f(z) − z‖² and
 // tries again, and begins anew at states between and beyond the points found. Points are refined to
-// the tolerance, listed once, those nearest to 0 first, and told apart by their spectrum.
+// rounding, listed once, those nearest to 0 first, and told apart by their spectrum. Where I − J is nearly singular the
+// neighbourhood is searched for further points, and a line, ring or plane of fixed points is followed and listed as one.
 //
 // What it finds is sure, that it finds all is not: see Found for how often it came to each, and Index.
 //
@@ -94,12 +104,13 @@ func FixedPoints[T deq.Float](ctx context.Context, l *deq.Layer[T], x, starts []
 		return nil, fmt.Errorf("stability: fixed points: input of %d numbers and states of %d: expected %d and rows of %d", len(x), len(starts), l.Inputs, n)
 	}
 	s := &search[T]{Finder: o, layer: l, x: x, method: newtonFor[T](n, o.Tol)}
+	starts = append(slices.Clip(starts), make([]T, n)...) // and 0
 	if o.Trajectories > 0 {
 		visited, err := s.visited(ctx)
 		if err != nil {
 			return nil, err
 		}
-		starts = append(slices.Clip(starts), visited...)
+		starts = append(starts, visited...)
 	}
 	for round := 0; ; round++ {
 		before := len(s.points)
@@ -136,6 +147,7 @@ type search[T deq.Float] struct {
 	x      []T
 	method deq.Solver[T]
 	points []FixedPoint
+	curves []*Continuum // with those of slow states
 }
 
 // newtonFor is the method that refines.
@@ -205,7 +217,10 @@ func (s *search[T]) from(ctx context.Context, starts []T) error {
 			return nil
 		}
 		_, err = s.newton(ctx, slow, func(z []T, q float64) error {
-			if q > s.Slow {
+			switch {
+			case n <= MaxDense && math.Sqrt(2*q) <= nearlyStill*(norm(widen(z))+math.Sqrt(float64(n))):
+				return s.add(ctx, z, q, "") // where I − J is singular, or nearly so
+			case q > s.Slow:
 				return nil
 			}
 			return s.add(ctx, z, q, Slow)
@@ -328,71 +343,269 @@ func narrow[T deq.Float](dst []T, v []float64) {
 	}
 }
 
+// nearlyStill is the residual, relative to ‖z‖ + √n, from which fixed points are looked for along the weakest direction.
+const nearlyStill = 1e-6
+
+// slowUnique tells points apart whose positions are not refined.
+const slowUnique = 1e-3
+
+// known is which of the points a state is within some distance of, −1 for none.
+func (s *search[T]) known(z []float64, within func(p FixedPoint) float64) int {
+	for i, p := range s.points {
+		if p.Continuum == nil && math.Sqrt(kernels.SquaredDistance(z, p.Z)) <= within(p) {
+			return i
+		}
+	}
+	return -1
+}
+
 // add lists a point if it is new, and if it is no fixed point but for its small residual if slow ones are wanted.
 func (s *search[T]) add(ctx context.Context, z []T, q float64, status string) error {
-	p := FixedPoint{Z: widen(z), Q: q, Status: status, Found: 1}
-	for i, old := range s.points {
-		if math.Sqrt(kernels.SquaredDistance(p.Z, old.Z)/float64(len(z))) > s.Unique {
-			continue
+	n := len(z)
+	root := math.Sqrt(float64(n))
+	unique := s.Unique * root
+	p := FixedPoint{Z: widen(z), Error: math.NaN(), Q: q, Status: status, Found: 1}
+	if status == Slow || n > MaxDense {
+		if unique == 0 {
+			unique = slowUnique * root
 		}
-		p.Found += old.Found
-		if s.points[i].Found = p.Found; q < old.Q {
-			p.Status = old.Status
-			s.points[i] = p
+		if i := s.known(p.Z, func(FixedPoint) float64 { return unique }); i >= 0 {
+			if p.Found += s.points[i].Found; q < s.points[i].Q && s.points[i].Status == status {
+				s.points[i] = p
+			}
+			s.points[i].Found = p.Found
+			return nil
 		}
+		s.points = append(s.points, p)
 		return nil
 	}
-	if status == "" {
-		far, err := s.distance(ctx, z)
+	// Of a point with a good derivative there is no other so near.
+	if i := s.known(p.Z, func(p FixedPoint) float64 {
+		return max(unique, 4*p.Error, min(1e-6*root, 1e-4/p.inverse))
+	}); i >= 0 {
+		s.points[i].Found++
+		return nil
+	}
+	here, inverse, err := s.polish(ctx, p.Z)
+	if err != nil {
+		return err
+	}
+	return s.settled(ctx, here, inverse, q)
+}
+
+// settled lists what a search has ended at, if it is a fixed point and new. Where I − J is nearly singular its neighbourhood is
+// looked at.
+func (s *search[T]) settled(ctx context.Context, here *spot, inverse, q float64) error {
+	const singular = 1e5 // size of (I − J)⁻¹ from which it is
+	if inverse < singular && here.still() {
+		s.list(here, inverse, here.noise*inverse)
+		return nil
+	}
+	f := here.factor()
+	if f == nil {
+		return nil
+	}
+	root := math.Sqrt(float64(len(here.z)))
+	on := here.z // the slow curve, if there is one
+	if len(s.curves) > 0 && !here.still() {
+		p, _, err := s.correct(ctx, here.z, 1, f)
 		if err != nil {
 			return err
 		}
-		if !(far <= s.Unique) {
-			if q > s.Slow || s.Slow == 0 {
-				return nil
-			}
-			p.Status = Slow
+		if p != nil {
+			on = p.z
 		}
 	}
-	s.points = append(s.points, p)
+	for _, c := range s.curves {
+		left, err := s.approach(ctx, c, on, 1e-6*root)
+		if err != nil {
+			return err
+		}
+		if left <= 1e-6*root {
+			s.found(c, here.z)
+			return nil
+		}
+	}
+	if !here.still() {
+		better, own, err := s.correct(ctx, here.z, -1, f)
+		if err != nil {
+			return err
+		}
+		if better != nil {
+			here, f = better, own
+		}
+	}
+	if f == nil {
+		if f = here.factor(); f == nil {
+			return nil
+		}
+	}
+	if !here.still() {
+		return s.drifting(ctx, here, f, q)
+	}
+	if s.again(here.z, 0) {
+		return nil
+	}
+	near, err := s.around(here, f)
+	if err != nil {
+		return err
+	}
+	if near.open == 0 && f.weak(1e-7) < 2 {
+		return s.isolated(ctx, here, near, inverse)
+	}
+	c, rests, err := s.explore(ctx, here, f)
+	if err != nil {
+		return err
+	}
+	switch {
+	case c != nil && rests == nil:
+		return s.extend(ctx, here, c)
+	case c != nil:
+		return s.along(ctx, c, rests)
+	case near.sure:
+		return s.isolated(ctx, here, near, inverse)
+	}
+	return nil // a region that is slow to rounding
+}
+
+// drifting looks for fixed points along the curve of slow states that a state is on. Where there are none it is a slow point.
+func (s *search[T]) drifting(ctx context.Context, here *spot, f *factors, q float64) error {
+	c, rests, err := s.explore(ctx, here, f)
+	if err != nil {
+		return err
+	}
+	if c != nil {
+		return s.along(ctx, c, rests)
+	}
+	if s.Slow > 0 && q <= s.Slow {
+		s.points = append(s.points, FixedPoint{Z: here.z, Error: math.NaN(), Q: q, Status: Slow, Found: 1})
+	}
 	return nil
 }
 
-// distance estimates how far a state is from a fixed point, as the root mean square of the Newton step
-// (I − J)⁻¹(f(z) − z). Where a cell nearly stands still, as one with closed gates, the residual alone
-// says nothing. It is 0 beyond MaxDense units, where it is not found.
-func (s *search[T]) distance(ctx context.Context, z []T) (float64, error) {
-	n := len(z)
-	here, err := s.layer.At(s.x, z)
-	if err != nil {
-		return 0, err
-	}
-	fz := make([]T, n)
-	if err := here.Next(fz); err != nil {
-		return 0, err
-	}
-	kernels.Sub(fz, fz, z)
-	if n > MaxDense || kernels.MaxAbs(fz) == 0 {
-		return 0, nil
-	}
-	j, err := Jacobian(ctx, here, 0)
-	if err != nil {
-		return 0, err
-	}
-	j.Scale(-1, j)
-	for i := range n {
-		j.Set(i, i, j.At(i, i)+1)
-	}
-	var lu mat.LU
-	lu.Factorize(j)
-	step := mat.NewVecDense(n, nil)
-	if err := lu.SolveVecTo(step, false, mat.NewVecDense(n, widen(fz))); err != nil {
-		var rough mat.Condition
-		if !errors.As(err, &rough) || math.IsInf(float64(rough), 1) {
-			return math.Inf(1), nil // singular
+// along lists the fixed points along a curve of slow states.
+func (s *search[T]) along(ctx context.Context, c *Continuum, rests []*spot) error {
+	s.curves = append(s.curves, c)
+	for _, p := range rests {
+		f := p.factor()
+		if f == nil {
+			continue
+		}
+		near, err := s.around(p, f)
+		if err != nil {
+			return err
+		}
+		near.others = nil // they are among the others here
+		if err := s.isolated(ctx, p, near, 1/f.sigma[len(f.sigma)-1]); err != nil {
+			return err
 		}
 	}
-	return mat.Norm(step, 2) / math.Sqrt(float64(n)), nil
+	return nil
+}
+
+// isolated lists a fixed point whose position is as sure as its neighbourhood says, and those that are near it.
+func (s *search[T]) isolated(ctx context.Context, p *spot, near *neighbourhood, inverse float64) error {
+	if !s.list(p, inverse, near.uncertain) {
+		return nil
+	}
+	for _, z := range near.others {
+		there, inverse, err := s.polish(ctx, z)
+		if err != nil {
+			return err
+		}
+		if there.still() && !s.again(there.z, 0) {
+			f := there.factor()
+			if f == nil {
+				continue
+			}
+			near, err := s.around(there, f)
+			if err != nil {
+				return err
+			}
+			if near.sure {
+				s.list(there, inverse, near.uncertain)
+			}
+		}
+	}
+	return nil
+}
+
+// again says that a state is one of the points within their errors and its own, and counts it there.
+func (s *search[T]) again(z []float64, own float64) bool {
+	i := s.known(z, func(old FixedPoint) float64 {
+		return max(max(s.Unique, finest)*math.Sqrt(float64(len(z))), 4*old.Error, 4*own)
+	})
+	if i < 0 {
+		return false
+	}
+	s.points[i].Found++
+	return true
+}
+
+// list takes a fixed point into the list, if it is new.
+func (s *search[T]) list(p *spot, inverse, uncertain float64) bool {
+	if s.again(p.z, uncertain) {
+		return false
+	}
+	const nothing = 1e-100 // Newton's method comes to such numbers for 0
+	// Numbers that are 0 up to the error, and may as well be.
+	z := append([]float64(nil), p.z...)
+	for i, v := range z {
+		if math.Abs(v) <= max(uncertain, nothing) {
+			z[i] = 0
+		}
+	}
+	q := p.size * p.size / 2
+	if g, err := s.residual(z); err == nil && norm(g) <= p.size {
+		q = norm(g) * norm(g) / 2
+	} else {
+		z = p.z
+	}
+	s.points = append(s.points, FixedPoint{Z: z, Error: uncertain, Q: q, Found: 1, inverse: inverse})
+	return true
+}
+
+// found counts a state on a curve where it belongs: to the continuum, or to the nearest of the points.
+func (s *search[T]) found(c *Continuum, z []float64) {
+	nearest, best := -1, math.Inf(1)
+	for i, p := range s.points {
+		if p.Continuum == c {
+			s.points[i].Found++
+			return
+		}
+		if d := kernels.SquaredDistance(p.Z, z); p.Continuum == nil && d < best {
+			nearest, best = i, d
+		}
+	}
+	if nearest >= 0 {
+		s.points[nearest].Found++
+	}
+}
+
+// extend lists a continuum in place of the points on it.
+func (s *search[T]) extend(ctx context.Context, here *spot, c *Continuum) error {
+	n := len(here.z)
+	near := 1e-6 * math.Sqrt(float64(n))
+	p := FixedPoint{Z: here.z, Q: here.size * here.size / 2, Status: Extended, Found: 1, Continuum: c}
+	if f := c.samples[0].f; c.Dimension < n {
+		p.Error = here.noise / f.sigma[n-1-c.Dimension]
+	}
+	left := s.points[:0]
+	for _, old := range s.points {
+		if old.Continuum == nil && old.Status != Slow {
+			far, err := s.approach(ctx, c, old.Z, near)
+			if err != nil {
+				return err
+			}
+			if far <= max(near, old.Error) {
+				p.Found += old.Found
+				continue
+			}
+		}
+		left = append(left, old)
+	}
+	s.points, s.curves = append(left, p), append(s.curves, c)
+	return nil
 }
 
 // between are states half-way between points, beyond them, mirrored, and far off along the directions
@@ -409,6 +622,9 @@ func (s *search[T]) between(ctx context.Context) ([]T, error) {
 		}
 	}
 	for _, p := range s.points[max(0, len(s.points)-few):] {
+		if p.Continuum != nil {
+			continue
+		}
 		directions, err := s.stretched(ctx, p)
 		if err != nil {
 			return nil, err
@@ -460,55 +676,4 @@ func (s *search[T]) stretched(ctx context.Context, p FixedPoint) ([][]float64, e
 		out = append(out, d)
 	}
 	return out, nil
-}
-
-// classify finds the spectrum of a point.
-func (s *search[T]) classify(ctx context.Context, p *FixedPoint) error {
-	z := make([]T, len(p.Z))
-	narrow(z, p.Z)
-	here, err := s.layer.At(s.x, z)
-	if err != nil {
-		return err
-	}
-	order, beyond := "modulus", func(v complex128) float64 { return cmplx.Abs(v) }
-	if s.Dynamics == "rate" {
-		order, beyond = "real", func(v complex128) float64 { return real(v) }
-	}
-	k := s.K
-	if k == 0 && s.layer.Units > MaxDense {
-		k = 20
-	}
-	if k == 0 || s.layer.Units <= small {
-		if p.Values, err = Spectrum(ctx, here, 0); err != nil {
-			return err
-		}
-	} else {
-		found, err := Leading(ctx, here, Arnoldi{K: k, Basis: max(40, 2*k+2), Order: order})
-		if err != nil {
-			return err
-		}
-		p.Values = found[0].Values
-	}
-	slices.SortStableFunc(p.Values, func(a, b complex128) int { return cmp.Compare(beyond(b), beyond(a)) })
-	if k > 0 && k < len(p.Values) {
-		p.Values = p.Values[:k]
-	}
-	if len(p.Values) == s.layer.Units && p.Status != Slow {
-		p.Index = 1
-	}
-	for _, v := range p.Values {
-		if beyond(v) >= 1 {
-			p.Unstable++
-		}
-		if imag(v) == 0 && real(v) > 1 {
-			p.Index *= -1
-		}
-	}
-	if p.Status == "" {
-		p.Status = Stable
-		if p.Unstable > 0 {
-			p.Status = Saddle
-		}
-	}
-	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"attractor/deq"
+	"attractor/internal/kernels"
 
 	"gonum.org/v1/gonum/mat"
 )
@@ -183,22 +184,80 @@ func Split(values []complex128, radius float64) (bulk, outliers []complex128) {
 //
 // T. Tao, Probability Theory and Related Fields 155 (2013) 231–263, doi:10.1007/s00440-011-0397-9.
 func BulkRadius(j *mat.Dense, values []complex128) (radius, edge float64, err error) {
-	const gap = 1.5
-	n := float64(len(values))
 	var svd mat.SVD
 	if !svd.Factorize(j, mat.SVDNone) {
 		return 0, 0, fmt.Errorf("stability: the radius of the bulk: the singular values did not converge")
 	}
-	whole, loops, sum := 0.0, 0.0, 0.0
 	singular := svd.Values(nil)
-	for i, s := range singular {
+	whole := 0.0
+	for _, s := range singular {
 		whole += s * s
-		if sum += s * s; i < len(singular)/10 && s > gap*singular[i+1] {
+	}
+	radius, edge = bulk(len(values), whole, singular, values)
+	return radius, edge, nil
+}
+
+// BulkRadiusAt is BulkRadius for J of one sample by products alone: ‖J‖²_F is summed over its columns, and the singular values
+// that are looked at for a gap are the 20 largest. values are eigenvalues of J, those of largest modulus at least: outliers that
+// are not among them are taken for bulk.
+func BulkRadiusAt[T deq.Float](ctx context.Context, e *deq.Equilibrium[T], sample int, values []complex128) (radius, edge float64, err error) {
+	const largest = 20
+	n := e.Layer().Units
+	rows := min(n, e.Layer().Batch())
+	same, err := e.Repeat(sample, rows)
+	if err != nil {
+		return 0, 0, err
+	}
+	whole := 0.0
+	v, jv := make([]T, rows*n), make([]T, rows*n)
+	for first := 0; first < n; first += rows {
+		if err := ctx.Err(); err != nil {
+			return 0, 0, fmt.Errorf("stability: the radius of the bulk: %w", err)
+		}
+		clear(v)
+		columns := min(rows, n-first)
+		for i := range columns {
+			v[i*n+first+i] = 1
+		}
+		if err := same.JVP(v, jv); err != nil {
+			return 0, 0, err
+		}
+		whole += kernels.SumSquares(jv[:columns*n])
+	}
+	one, err := e.Repeat(sample, 1)
+	if err != nil {
+		return 0, 0, err
+	}
+	between := make([]T, n)
+	found, err := leading(ctx, 1, n, func(v, jtjv []T) error {
+		if err := one.JVP(v, between); err != nil {
+			return err
+		}
+		return one.ApplyJT(between, jtjv)
+	}, Arnoldi{K: largest, Basis: 60, Order: "real", Tol: 1e-3, Restarts: 5}) // a gap shows early
+	if err != nil {
+		return 0, 0, err
+	}
+	var singular []float64
+	for _, s := range found[0].Values {
+		singular = append(singular, math.Sqrt(max(0, real(s))))
+	}
+	radius, edge = bulk(n, whole, singular, values)
+	return radius, edge, nil
+}
+
+// bulk is the radius for n units of the sum of all squares, of the largest singular values and of eigenvalues.
+func bulk(units int, whole float64, singular []float64, values []complex128) (radius, edge float64) {
+	const gap = 1.5
+	n := float64(units)
+	loops, sum := 0.0, 0.0
+	for i, s := range singular[:len(singular)-1] {
+		if sum += s * s; i < units/10 && s > gap*singular[i+1] {
 			loops = sum
 		}
 	}
 	outside := loops
-	for range len(values) {
+	for range units {
 		radius = math.Sqrt(max(0, whole-outside) / n)
 		edge = radius * (1.05 + 3/math.Sqrt(n))
 		_, outliers := Split(values, edge)
@@ -211,5 +270,5 @@ func BulkRadius(j *mat.Dense, values []complex128) (radius, edge float64, err er
 		}
 		outside = sum
 	}
-	return radius, edge, nil
+	return radius, edge
 }
