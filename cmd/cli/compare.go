@@ -316,6 +316,15 @@ func compareRules[T deq.Float](ctx context.Context, p *program, f *compareFlags,
 		}
 		return p.printComparison(&r, dir)
 	}
+	locality, err := compare.Localities(ctx, c, parts, f.onlookers())
+	if err != nil {
+		return err
+	}
+	for _, l := range locality {
+		if w := l.Reach.Warning(l.Rule, c.Model.Name, nil); w != "" {
+			p.log.Warn(w)
+		}
+	}
 	var settings []compare.Setting
 	err = p.follow(ctx, f, "compare", dir, len(done), func(ctx context.Context, notify func(compare.Event)) (err error) {
 		settings, err = compare.Run(ctx, c, parts, wide, f.planFor(c.Train.Workers), done, notify)
@@ -328,10 +337,6 @@ func compareRules[T deq.Float](ctx context.Context, p *program, f *compareFlags,
 	cpu := env.CPU
 	if cpu != "" {
 		cpu += ", "
-	}
-	locality, err := compare.Localities(c, parts, f.onlookers())
-	if err != nil {
-		return err
 	}
 	r := &compare.Result{
 		Locality: locality, NotApplicable: f.plan.Left,

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"attractor/internal/catalog"
 	"attractor/internal/options"
 	"attractor/train"
+	"attractor/train/rules"
 )
 
 func (p *program) helpCommand() *cobra.Command {
@@ -29,7 +31,7 @@ option of the configuration, such as train.epochs; or a command.`,
 			if len(args) == 0 {
 				return cmd.Root().Help()
 			}
-			return p.help(cmd.Root(), args)
+			return p.help(cmd.Context(), cmd.Root(), args)
 		},
 	}
 }
@@ -44,7 +46,7 @@ func commandNames(root *cobra.Command) []string {
 	return names
 }
 
-func (p *program) help(root *cobra.Command, args []string) error {
+func (p *program) help(ctx context.Context, root *cobra.Command, args []string) error {
 	name, found := args[0], 0
 	if len(args) == 1 {
 		for _, k := range p.kinds() {
@@ -56,6 +58,12 @@ func (p *program) help(root *cobra.Command, args []string) error {
 					fmt.Fprintf(p.stdout, "\n%s\n\n", strings.Repeat("─", 60))
 				}
 				p.explain(k, e)
+				if e.audit != nil {
+					if err := p.explainReach(ctx, e.name); err != nil {
+						return err
+					}
+				}
+				p.explainSources(e)
 			}
 		}
 		found += p.explainOption(name)
@@ -104,9 +112,42 @@ func (p *program) explain(k kind, e part) {
 		}
 		t.Flush()
 	}
+}
+
+func (p *program) explainSources(e part) {
 	if len(e.refs) > 0 {
-		fmt.Fprintf(w, "\nSources:\n\n%s\n", strings.Join(e.refs, "\n\n"))
+		fmt.Fprintf(p.stdout, "\nSources:\n\n%s\n", strings.Join(e.refs, "\n\n"))
 	}
+}
+
+// explainReach prints which parameters of each model a rule teaches.
+func (p *program) explainReach(ctx context.Context, name string) error {
+	rule, err := p.parts64.Rules.Lookup(name)
+	if err != nil {
+		return err
+	}
+	if _, ok := rule.Value.(rules.ReadoutRule); ok {
+		_, err := fmt.Fprint(p.stdout, "\nIt teaches the readout alone.\n")
+		return err
+	}
+	audits, err := p.audits(ctx, name)
+	if err != nil {
+		return err
+	}
+	a := audits[name]
+	fmt.Fprint(p.stdout, "\nWhat it teaches of the cell of each model, both with the default options:\n")
+	t := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
+	for _, model := range p.parts64.Models.Names() {
+		what := "all parameters"
+		if left := (rules.Reach{Unreached: a.Unreached[model], Partly: a.Partly[model]}).Left(nil); left != "" {
+			what = "all but " + left + ", to which it gives no gradient while the exact one does"
+		}
+		if reason, no := a.Refused[model]; no {
+			what = "refused: " + reason
+		}
+		fmt.Fprintf(t, "  %s\t%s\n", model, what)
+	}
+	return t.Flush()
 }
 
 func writeFields(w io.Writer, title string, fields []options.Field) {

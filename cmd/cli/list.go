@@ -1,12 +1,11 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
-
-	"attractor/train/rules"
 )
 
 func (p *program) listCommand() *cobra.Command {
@@ -14,7 +13,7 @@ func (p *program) listCommand() *cobra.Command {
 		Use:   "list",
 		Short: "list the models, solvers, rules, tasks, …",
 		Args:  cobra.NoArgs,
-		RunE:  func(*cobra.Command, []string) error { return p.list() },
+		RunE:  func(cmd *cobra.Command, _ []string) error { return p.list(cmd.Context()) },
 	}
 	p.jsonFlag(cmd)
 	return cmd
@@ -22,17 +21,25 @@ func (p *program) listCommand() *cobra.Command {
 
 // listed is a part in the output of list --json.
 type listed struct {
-	Name     string       `json:"name"`
-	Synopsis string       `json:"synopsis"`
-	Audit    *rules.Audit `json:"audit,omitempty"` // of a rule, with its default options
+	Name     string   `json:"name"`
+	Synopsis string   `json:"synopsis"`
+	Audit    *audited `json:"audit,omitempty"` // of a rule
 }
 
-func (p *program) list() error {
+func (p *program) list(ctx context.Context) error {
 	if p.json {
+		audits, err := p.audits(ctx, p.parts64.Rules.Names()...)
+		if err != nil {
+			return err
+		}
 		all := map[string][]listed{}
 		for _, k := range p.kinds() {
 			for _, e := range k.parts {
-				all[k.plural] = append(all[k.plural], listed{Name: e.name, Synopsis: e.synopsis, Audit: e.audit})
+				one := listed{Name: e.name, Synopsis: e.synopsis}
+				if a, ok := audits[e.name]; ok && e.audit != nil {
+					one.Audit = &a
+				}
+				all[k.plural] = append(all[k.plural], one)
 			}
 		}
 		return p.printJSON(all)

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -26,6 +27,50 @@ type part struct {
 	refs                []string
 	options             []options.Field
 	audit               *rules.Audit // of a rule
+}
+
+// audited is what a rule needs, with its default options, and what it teaches of each model with its own.
+type audited struct {
+	rules.Audit
+	Unreached map[string][]string `json:"unreached"` // by model, parameters that it leaves as they were drawn while the exact gradient has them
+	Partly    map[string][]string `json:"partly"`    // by model, parameters of which it leaves some entries
+	Refused   map[string]string   `json:"refused"`   // models that it cannot train, and why
+}
+
+// audits tries the rules out on all models.
+func (p *program) audits(ctx context.Context, names ...string) (map[string]audited, error) {
+	out := map[string]audited{}
+	probes := map[string]*rules.Probe[float64]{}
+	for _, name := range names {
+		rule, err := p.parts64.Rules.Lookup(name)
+		if err != nil {
+			return nil, err
+		}
+		a := audited{Audit: rule.Value.Audit(), Unreached: map[string][]string{}, Partly: map[string][]string{}, Refused: map[string]string{}}
+		for _, m := range p.parts64.Models.Entries() {
+			if probes[m.Name] == nil {
+				if probes[m.Name], err = rules.NewProbe[float64](m.Value); err != nil {
+					return nil, err
+				}
+			}
+			reach, err := probes[m.Name].Reach(ctx, rule.Value)
+			switch {
+			case ctx.Err() != nil:
+				return nil, errInterrupted
+			case err != nil:
+				a.Refused[m.Name] = err.Error()
+			default:
+				if len(reach.Unreached) > 0 {
+					a.Unreached[m.Name] = reach.Unreached
+				}
+				if len(reach.Partly) > 0 {
+					a.Partly[m.Name] = reach.Partly
+				}
+			}
+		}
+		out[name] = a
+	}
+	return out, nil
 }
 
 // kinds lists the catalogues. Both number types have the same parts.

@@ -75,6 +75,20 @@ Ctrl-C stops after saving the state; a second one stops at once.`,
 	return cmd
 }
 
+// warnOfReach warns of parameters that a rule leaves as they were drawn.
+func warnOfReach[T deq.Float](ctx context.Context, p *program, t *train.Trainer[T]) error {
+	_, warning, err := t.Reach(ctx)
+	switch {
+	case ctx.Err() != nil:
+		return errInterrupted
+	case err != nil:
+		p.log.Warn("which parameters the rule teaches is not known: " + err.Error())
+	case warning != "":
+		p.log.Warn(warning)
+	}
+	return nil
+}
+
 // isRun reports a folder that is not that of a run.
 func isRun(dir string) error {
 	if _, err := os.Stat(dir); err != nil {
@@ -130,6 +144,9 @@ func trainOne[T deq.Float](ctx context.Context, p *program, f trainFlags, c trai
 			"test_loss", short(e.TestLoss), "test_accuracy", short(e.TestAccuracy))
 	}
 	if run.Trainer != nil {
+		if err := warnOfReach(ctx, p, run.Trainer); err != nil {
+			return err
+		}
 		m = p.meter(c.Rule.Name)
 		m.say("train", "task", c.Task.Name, "model", c.Model.Name, "rule", c.Rule.Name, "steps", run.Steps(), "from_step", run.Step, "run", run.Dir)
 	}

@@ -2,6 +2,7 @@ package compare
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"strings"
@@ -15,19 +16,38 @@ import (
 type Locality struct {
 	Rule  string      `json:"rule"`
 	Audit rules.Audit `json:"audit"`
+	Reach rules.Reach `json:"reach"` // which parameters of the model it teaches
 }
 
 // Localities are the audits of rules, with the options that they have in a comparison.
-func Localities[T deq.Float](base train.Config[T], parts train.Parts[T], names []string) ([]Locality, error) {
+func Localities[T deq.Float](ctx context.Context, base train.Config[T], parts train.Parts[T], names []string) ([]Locality, error) {
 	var out []Locality
 	for _, name := range names {
 		c, err := chosen(name, base, parts)
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, Locality{Rule: name, Audit: c.Rule.Value.Audit()})
+		reach, err := rules.ReachOf(ctx, c.Rule.Value, c.Model.Value)
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if err != nil {
+			reach = rules.Reach{}
+		}
+		out = append(out, Locality{Rule: name, Audit: c.Rule.Value.Audit(), Reach: reach})
 	}
 	return out, nil
+}
+
+// left says which rules leave parameters as they were drawn, a sentence each.
+func (r *Result) left() []string {
+	var out []string
+	for _, l := range r.Locality {
+		if w := l.Reach.Warning(l.Rule, r.Model, nil); w != "" {
+			out = append(out, strings.ToUpper(w[:1])+w[1:]+".")
+		}
+	}
+	return out
 }
 
 // accuracies are what a rule reaches in each setting, for a table.
@@ -79,5 +99,8 @@ func WriteLocality(w io.Writer, r *Result) error {
 		legend = append(legend, fmt.Sprintf("%s: %s", strings.ReplaceAll(short.Replace(f.Name), "\n", " "), f.Doc))
 	}
 	fold(b, strings.Join(legend, "; ")+".", columns)
+	for _, sentence := range r.left() {
+		fold(b, sentence, columns)
+	}
 	return b.Flush()
 }

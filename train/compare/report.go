@@ -231,7 +231,7 @@ func localTable(r *Result) *table {
 		}
 		t.Rows = append(t.Rows, row)
 	}
-	t.Note = strings.Join(legend, "; ") + "."
+	t.Note = strings.Join(append([]string{strings.Join(legend, "; ") + "."}, r.left()...), " ")
 	return t
 }
 
