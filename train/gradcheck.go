@@ -14,33 +14,58 @@ import (
 // GradReport compares a rule's gradient with finite differences.
 type GradReport struct {
 	Parameters []GradParameter `json:"parameters"`
-	Holds      bool            `json:"holds"` // all relative errors are within Tolerance
+	Holds      bool            `json:"holds"` // no parameter differs
 	Tolerance  float64         `json:"tolerance"`
+	Resolution float64         `json:"resolution"` // what differences of the loss can tell from 0
 }
 
-// GradParameter is the comparison for one parameter, over the entries that were checked.
+// GradParameter is the comparison for one parameter, over the entries that were checked, of the rule's a with
+// the difference n.
 type GradParameter struct {
-	Name        string  `json:"name"`
-	MaxRelError Number  `json:"max_rel_error"` // max|a − n| / max|n|
-	Cosine      Number  `json:"cosine"`
-	Checked     int     `json:"checked"` // entries, of Entries
-	Entries     int     `json:"entries"`
-	Largest     float64 `json:"largest"` // max|n|
+	Name        string     `json:"name"`
+	Status      GradStatus `json:"status"`
+	MaxRelError Number     `json:"max_rel_error"` // max|a − n| / max|n|, or over the resolution where that is more
+	MaxError    Number     `json:"max_error"`     // max|a − n|
+	Cosine      Number     `json:"cosine"`        // null where a or n is 0 and of what is unused
+	Checked     int        `json:"checked"`       // entries, of Entries
+	Entries     int        `json:"entries"`
+	Largest     Number     `json:"largest"` // max|n|
 }
+
+// GradStatus is how the gradient of a parameter compares.
+type GradStatus string
+
+// A parameter's gradient may
+const (
+	GradHolds   GradStatus = "holds"       // agree with the differences
+	GradUnused  GradStatus = "unused"      // be 0 like these: the loss does not depend on the parameter
+	GradNone    GradStatus = "no gradient" // be exactly 0 while these are not: the rule leaves the parameter
+	GradDiffers GradStatus = "differs"
+)
 
 // The gradient check solves to gradRTol, looks at gradSamples samples and at no more than
-// gradEntries entries of a parameter, drawn from the seed.
+// gradEntries entries of a parameter, drawn from the seed. Losses at equilibria that are solved to 1e-13 are no more
+// exact, and their differences over steps of about 1e-4 no more than gradResolution times the loss.
 const (
-	gradRTol      = 1e-13
-	gradSamples   = 4
-	gradEntries   = 40
-	gradTolerance = 1e-6
+	gradRTol       = 1e-13
+	gradSamples    = 4
+	gradEntries    = 40
+	gradTolerance  = 1e-6
+	gradResolution = 1e-9
 )
 
 // GradCheck compares the gradient that a rule gives for a model, at its initial parameters and
 // with random biases, with finite differences of the loss. The loss of a TemporalRule is that
 // of its own relaxation, of any other rule that at the equilibrium. Rules that are
 // not exact do not hold, and are not meant to.
+//
+// An entry a agrees with the difference n where
+//
+//	|a − n| ≤ tolerance·max|n| + max(resolution, min(3σ, tolerance·G))
+//
+// with the largest n of its parameter, G that of all parameters, the uncertainty σ of n and the
+// resolution, 1e-9 times the largest loss: errors are relative to the parameter's own scale; where finite
+// differences cannot tell so much, to that of the whole gradient; and absolute where they can tell nothing.
 func GradCheck(ctx context.Context, c Config[float64], p Parts[float64]) (*GradReport, error) {
 	c.Forward.RTol, c.Adjoint.RTol = gradRTol, gradRTol
 	c.Forward.MaxEvals, c.Adjoint.MaxEvals = 5000, 5000
@@ -63,43 +88,93 @@ func GradCheck(ctx context.Context, c Config[float64], p Parts[float64]) (*GradR
 	if err != nil {
 		return nil, err
 	}
+	var compared []comparison
 	rep := &GradReport{Holds: true, Tolerance: gradTolerance}
+	scale := 0.0
 	for i, param := range t.Layer.Params {
-		g, err := t.compareGradient(ctx, batch, param, step.Grads[i].Data)
+		c, err := t.compareGradient(ctx, batch, param, step.Grads[i].Data)
 		if err != nil {
 			return nil, err
 		}
+		compared = append(compared, c)
+		scale, rep.Resolution = max(scale, c.largest()), max(rep.Resolution, gradResolution*c.loss)
+	}
+	for _, c := range compared {
+		g := c.judge(scale, rep.Resolution)
 		rep.Parameters = append(rep.Parameters, g)
-		rep.Holds = rep.Holds && float64(g.MaxRelError) <= gradTolerance
+		rep.Holds = rep.Holds && (g.Status == GradHolds || g.Status == GradUnused)
 	}
 	return rep, nil
 }
 
-// compareGradient compares some entries of one parameter's gradient.
-func (t *Trainer[T]) compareGradient(ctx context.Context, batch *tasks.Batch[T], param deq.Tensor[T], gradient []T) (GradParameter, error) {
+// comparison is what was found about some entries of one parameter.
+type comparison struct {
+	name          string
+	entries       int
+	given         []float64 // by the rule
+	found, spread []float64 // by differences, and how sure that is
+	loss          float64   // largest |L|
+}
+
+// compareGradient differentiates the loss for some entries of one parameter.
+func (t *Trainer[T]) compareGradient(ctx context.Context, batch *tasks.Batch[T], param deq.Tensor[T], gradient []T) (comparison, error) {
+	c := comparison{name: param.Name, entries: len(param.Data)}
 	entries := rng.Stream(t.settings.Seed, "gradcheck/entries/"+param.Name).Perm(len(param.Data))
-	entries = entries[:min(len(entries), gradEntries)]
-	var worst, largest, dot, aa, nn float64
-	for _, k := range entries {
+	for _, k := range entries[:min(len(entries), gradEntries)] {
 		value := param.Data[k]
-		n, err := finite.Derivative(func(h float64) (float64, error) {
+		n, spread, err := finite.Estimate(func(h float64) (float64, error) {
 			param.Data[k] = value + T(h)
 			t.Layer.Updated()
-			return t.lossOf(ctx, batch)
+			loss, err := t.lossOf(ctx, batch)
+			c.loss = max(c.loss, math.Abs(loss))
+			return loss, err
 		})
 		param.Data[k] = value
 		t.Layer.Updated()
 		if err != nil {
-			return GradParameter{}, fmt.Errorf("train: gradient check of %s[%d]: %w", param.Name, k, err)
+			return c, fmt.Errorf("train: gradient check of %s[%d]: %w", param.Name, k, err)
 		}
-		a := float64(gradient[k])
-		worst, largest = max(worst, math.Abs(a-n)), max(largest, math.Abs(n))
-		dot, aa, nn = dot+a*n, aa+a*a, nn+n*n
+		c.given, c.found, c.spread = append(c.given, float64(gradient[k])), append(c.found, n), append(c.spread, spread)
 	}
-	return GradParameter{
-		Name: param.Name, MaxRelError: Number(worst / largest), Cosine: Number(dot / math.Sqrt(aa*nn)),
-		Checked: len(entries), Entries: len(param.Data), Largest: largest,
-	}, nil
+	return c, nil
+}
+
+// largest is max|n|, NaN where one is.
+func (c comparison) largest() float64 {
+	most := 0.0
+	for _, n := range c.found {
+		most = max(most, math.Abs(n))
+	}
+	return most
+}
+
+// judge compares, for the largest entry of the whole gradient and what differences can resolve.
+func (c comparison) judge(scale, resolution float64) GradParameter {
+	g := GradParameter{Name: c.name, Status: GradUnused, Checked: len(c.given), Entries: c.entries, Largest: Number(c.largest())}
+	var worst, most, dot, aa, nn float64
+	holds := true
+	for k, a := range c.given {
+		n := c.found[k]
+		worst, most = max(worst, math.Abs(a-n)), max(most, math.Abs(a))
+		dot, aa, nn = dot+a*n, aa+a*a, nn+n*n
+		allowed := gradTolerance*float64(g.Largest) + max(resolution, min(3*c.spread[k], gradTolerance*scale))
+		holds = holds && math.Abs(a-n) <= allowed // not with NaN
+	}
+	g.MaxError, g.MaxRelError, g.Cosine = Number(worst), Number(worst/max(float64(g.Largest), resolution)), Number(dot/math.Sqrt(aa*nn))
+	if worst == 0 {
+		g.MaxRelError = 0
+	}
+	switch {
+	case !holds && most == 0:
+		g.Status = GradNone
+	case !holds:
+		g.Status = GradDiffers
+	case max(most, float64(g.Largest)) > resolution:
+		g.Status = GradHolds
+	default:
+		g.Cosine = Number(math.NaN()) // of rounding
+	}
+	return g
 }
 
 // lossOf is the mean loss of a batch, solved as the rule has it solved.

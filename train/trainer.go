@@ -558,7 +558,9 @@ func change[T deq.Float](z, next []T, units int) float64 {
 			g := float64(next[i]) - float64(z[i])
 			d, f = d+g*g, f+float64(next[i])*float64(next[i])
 		}
-		largest = max(largest, math.Sqrt(d/f))
+		if d != 0 { // also at the state 0
+			largest = max(largest, math.Sqrt(d/f))
+		}
 	}
 	return largest
 }

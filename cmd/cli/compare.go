@@ -316,17 +316,17 @@ func compareRules[T deq.Float](ctx context.Context, p *program, f *compareFlags,
 		}
 		return p.printComparison(&r, dir)
 	}
-	locality, err := compare.Localities(ctx, c, parts, f.onlookers())
-	if err != nil {
-		return err
-	}
-	for _, l := range locality {
-		if w := l.Reach.Warning(l.Rule, c.Model.Name, nil); w != "" {
-			p.log.Warn(w)
-		}
-	}
 	var settings []compare.Setting
+	var locality []compare.Locality
 	err = p.follow(ctx, f, "compare", dir, len(done), func(ctx context.Context, notify func(compare.Event)) (err error) {
+		if locality, err = compare.Localities(ctx, c, parts, f.onlookers()); err != nil {
+			return err
+		}
+		for _, l := range locality {
+			if w := l.Reach.Warning(l.Rule, c.Model.Name, nil); w != "" {
+				p.log.Warn(w)
+			}
+		}
 		settings, err = compare.Run(ctx, c, parts, wide, f.planFor(c.Train.Workers), done, notify)
 		return err
 	})

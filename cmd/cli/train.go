@@ -76,17 +76,15 @@ Ctrl-C stops after saving the state; a second one stops at once.`,
 }
 
 // warnOfReach warns of parameters that a rule leaves as they were drawn.
-func warnOfReach[T deq.Float](ctx context.Context, p *program, t *train.Trainer[T]) error {
+func warnOfReach[T deq.Float](ctx context.Context, p *program, t *train.Trainer[T]) {
 	_, warning, err := t.Reach(ctx)
 	switch {
-	case ctx.Err() != nil:
-		return errInterrupted
+	case ctx.Err() != nil: // the training will say so
 	case err != nil:
 		p.log.Warn("which parameters the rule teaches is not known: " + err.Error())
 	case warning != "":
 		p.log.Warn(warning)
 	}
-	return nil
 }
 
 // isRun reports a folder that is not that of a run.
@@ -144,9 +142,7 @@ func trainOne[T deq.Float](ctx context.Context, p *program, f trainFlags, c trai
 			"test_loss", short(e.TestLoss), "test_accuracy", short(e.TestAccuracy))
 	}
 	if run.Trainer != nil {
-		if err := warnOfReach(ctx, p, run.Trainer); err != nil {
-			return err
-		}
+		warnOfReach(ctx, p, run.Trainer)
 		m = p.meter(c.Rule.Name)
 		m.say("train", "task", c.Task.Name, "model", c.Model.Name, "rule", c.Rule.Name, "steps", run.Steps(), "from_step", run.Step, "run", run.Dir)
 	}

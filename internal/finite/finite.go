@@ -13,13 +13,20 @@ import "math"
 // steps suffer from curvature and kinks, small ones from rounding. The choice does not
 // know the derivative it is to check.
 func Derivative(v func(t float64) (float64, error)) (float64, error) {
+	d, _, err := Estimate(v)
+	return d, err
+}
+
+// Estimate is Derivative with the distance of the two differences, a bound of its error but for
+// chance. Where v is not finite so are both.
+func Estimate(v func(t float64) (float64, error)) (derivative, spread float64, err error) {
 	best, spread := math.NaN(), math.Inf(1)
 	for _, h := range []float64{1e-3, 1e-4, 1e-5, 1e-6} {
 		var at [4]float64
 		for i, t := range []float64{h, -h, 2 * h, -2 * h} {
 			var err error
 			if at[i], err = v(t); err != nil {
-				return 0, err
+				return 0, 0, err
 			}
 		}
 		two := (at[0] - at[1]) / (2 * h)
@@ -31,5 +38,5 @@ func Derivative(v func(t float64) (float64, error)) (float64, error) {
 			break
 		}
 	}
-	return best, nil
+	return best, spread, nil
 }
