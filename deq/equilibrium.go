@@ -28,6 +28,7 @@ type Equilibrium[T Float] struct {
 	loss    Loss[T]   // that it is for, or nil
 	masked  int       // of Repeat: the sample whose masks all rows have, from 1; 0 for their own
 	noise   [][]T     // of a step of a trajectory: by input of noise [rows, width]; nil for none
+	taken   bool      // the layer is taken for the whole of a solve
 }
 
 // Solve finds the fixed points for the inputs x [rows, Inputs], from the states z0 [rows,
@@ -57,6 +58,11 @@ func (l *Layer[T]) SolveAlong(ctx context.Context, x, z0 []T, with Solver[T], al
 	}
 	e := &Equilibrium[T]{layer: l, Rows: rows, X: append([]T(nil), x...), Z: make([]T, rows*l.Units), forward: with}
 	copy(e.Z, z0)
+	if err := l.take(); err != nil { // until what the solvers hold is copied
+		return nil, err
+	}
+	e.taken = true
+	defer func() { e.taken = false; l.done() }()
 	watch := newIterates[T](along.Keep, rows, l.Units)
 	e.loss = along.Loss
 	e.Report, err = e.relax(ctx, e.Z, with, watch, nil, false)
@@ -213,7 +219,11 @@ func (e *Equilibrium[T]) linear(s *shard[T], n int, rhs []T, a, transposed func(
 // solve runs one problem a shard, with the rows of z as states, and joins the reports.
 func (e *Equilibrium[T]) solve(ctx context.Context, z []T, with Solver[T], problem func(s *shard[T], n int) solvers.Problem[T]) (*solvers.Report, error) {
 	reports := make([]*solvers.Report, len(e.layer.shards))
-	err := e.layer.each(e.Rows, func(s *shard[T], n int) error {
+	each := e.layer.each
+	if e.taken {
+		each = e.layer.run
+	}
+	err := each(e.Rows, func(s *shard[T], n int) error {
 		p := problem(s, n)
 		v, err := s.solver(with, p.Dim)
 		if err != nil {
@@ -319,8 +329,12 @@ func (e *Equilibrium[T]) accumulate(f function, z, u []T, g Params[T]) error {
 // accumulate evaluates a gradient in every shard and adds the results in the shards' order,
 // so that the sum does not depend on the number of cores.
 func (l *Layer[T]) accumulate(rows int, g Params[T], evaluate func(s *shard[T], n int) (*unit[T], error)) error {
+	if err := l.take(); err != nil {
+		return err
+	}
+	defer l.done()
 	units := make([]*unit[T], len(l.shards))
-	err := l.each(rows, func(s *shard[T], n int) (err error) {
+	err := l.run(rows, func(s *shard[T], n int) (err error) {
 		units[s.index()], err = evaluate(s, n)
 		return err
 	})

@@ -32,7 +32,8 @@ type dims struct {
 	params          []models.Param
 }
 
-// Layer is a compiled model with its parameters. One goroutine may use it at a time.
+// Layer is a compiled model with its parameters. One goroutine may use it, its equilibria and its
+// trajectories at a time; others get ErrConcurrent.
 type Layer[T Float] struct {
 	Model   models.Model
 	Inputs  int
@@ -43,6 +44,7 @@ type Layer[T Float] struct {
 	config  Config
 	dims    dims
 	shards  []*shard[T]
+	busy    atomic.Bool       // some goroutine computes
 	version uint64            // of the parameters
 	masks   []mask[T]         // of dropout
 	drawn   uint64            // how often the masks have changed
@@ -162,9 +164,40 @@ func (l *Layer[T]) Bytes() int {
 	return n
 }
 
-// each runs work on the shards that hold the first rows samples, on as many cores as
-// configured, and returns the errors.
+// ErrConcurrent says that a layer, or an equilibrium or a trajectory of it, was used while another
+// goroutine used it: its programs and solvers have one memory. What that one gets is right.
+var ErrConcurrent = errors.New("deq: the layer is in use by another goroutine: give each goroutine a layer of its own, or let them take turns")
+
+// take makes the layer, with its twin, the caller's until done, or fails with ErrConcurrent.
+func (l *Layer[T]) take() error {
+	if l.source != nil {
+		l = l.source
+	}
+	if !l.busy.CompareAndSwap(false, true) {
+		return ErrConcurrent
+	}
+	return nil
+}
+
+func (l *Layer[T]) done() {
+	if l.source != nil {
+		l = l.source
+	}
+	l.busy.Store(false)
+}
+
+// each takes the layer and runs work on it.
 func (l *Layer[T]) each(rows int, work func(s *shard[T], n int) error) error {
+	if err := l.take(); err != nil {
+		return err
+	}
+	defer l.done()
+	return l.run(rows, work)
+}
+
+// run runs work on the shards that hold the first rows samples, on as many cores as
+// configured, and returns the errors. The layer has been taken.
+func (l *Layer[T]) run(rows int, work func(s *shard[T], n int) error) error {
 	var active []*shard[T]
 	for _, s := range l.shards {
 		if s.start < rows {
@@ -175,13 +208,13 @@ func (l *Layer[T]) each(rows int, work func(s *shard[T], n int) error) error {
 	if workers == 0 {
 		workers = runtime.GOMAXPROCS(0)
 	}
-	run := func(s *shard[T]) (err error) {
+	try := func(s *shard[T]) (err error) {
 		defer panicAsError("shard", &err) // on a goroutine of its own it would end the process
 		return work(s, min(s.capacity, rows-s.start))
 	}
 	if min(workers, len(active)) <= 1 {
 		for _, s := range active {
-			if err := run(s); err != nil {
+			if err := try(s); err != nil {
 				return err
 			}
 		}
@@ -193,7 +226,7 @@ func (l *Layer[T]) each(rows int, work func(s *shard[T], n int) error) error {
 	for range min(workers, len(active)) {
 		wg.Go(func() {
 			for i := next.Add(1) - 1; i < int64(len(active)); i = next.Add(1) - 1 {
-				errs[i] = run(active[i])
+				errs[i] = try(active[i])
 			}
 		})
 	}

@@ -45,7 +45,11 @@ type sweep[T Float] struct {
 // sweeps runs work on the shards that hold the first rows samples, each ready to go forward, and back if
 // back is not step but one of stepAdjoint, stepInputs, stepCut and stepUnit, and adds the sums of the shards to g in their order.
 func (l *Layer[T]) sweeps(rows int, back function, g Params[T], work func(w *sweep[T]) error) error {
-	err := l.each(rows, func(s *shard[T], n int) error {
+	if err := l.take(); err != nil {
+		return err
+	}
+	defer l.done()
+	err := l.run(rows, func(s *shard[T], n int) error {
 		w := &s.time
 		if err := w.begin(s, n, back, g != nil); err != nil {
 			return err
