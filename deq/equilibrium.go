@@ -296,6 +296,9 @@ func (e *Equilibrium[T]) Gain(v, out []T) error {
 	return nil
 }
 
+// PreActivation writes pre to out, for cells with one activation z⁺ = φ(pre) (or a leak of it).
+func (e *Equilibrium[T]) PreActivation(out []T) error { return e.apply(preActivation, e.Z, out) }
+
 // Recurrent writes v·Wᵀ to out: the derivative of the pre-activation along v.
 func (e *Equilibrium[T]) Recurrent(v, out []T) error { return e.apply(recurrent, v, out) }
 

@@ -13,7 +13,6 @@ import (
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
-	"gorgonia.org/gorgonia"
 
 	"attractor/deq"
 	"attractor/deq/stability"
@@ -49,11 +48,13 @@ type analyzeResult struct {
 	Radius     train.Number   `json:"spectral_radius"`
 	Lyapunov   []train.Number `json:"lyapunov"` // nats per step of the map, or per unit of time
 	LyapunovSE []train.Number `json:"lyapunov_stderr"`
-	Basins     int            `json:"basins"`    // random states that were let run
-	Elsewhere  int            `json:"elsewhere"` // of them that settled at no stable fixed point
-	Edges      []analyzedEdge `json:"edges"`     // from unstable points, along each unstable direction; null beyond MaxDense units
-	Loops      *analyzedLoops `json:"loops"`     // null for a network without feedback loops
-	Figures    []string       `json:"figures"`
+	// LyapunovLost is how many of them are -inf, as J is singular.
+	LyapunovLost int            `json:"lyapunov_lost"`
+	Basins       int            `json:"basins"`    // random states that were let run
+	Elsewhere    int            `json:"elsewhere"` // of them that settled at no stable fixed point
+	Edges        []analyzedEdge `json:"edges"`     // from unstable points, along each unstable direction; null beyond MaxDense units
+	Loops        *analyzedLoops `json:"loops"`     // null for a network without feedback loops
+	Figures      []string       `json:"figures"`
 
 	net   *deq.Layer[float64]
 	x     []float64
@@ -62,6 +63,8 @@ type analyzeResult struct {
 	edges []float64 // of the bulk, by fixed point
 
 	indices int // the sum of those that there are
+	// bounds says which exponents are upper bounds.
+	bounds []bool
 }
 
 type analyzedPoint struct {
@@ -416,39 +419,27 @@ func complexes(values []complex128) []train.Complex {
 	return out
 }
 
-// leaky is a model's step of the rate dynamics by Euler's method.
-type leaky struct {
-	models.Model
-	dt float64
-}
-
-// Cell implements models.Model.
-func (m leaky) Cell(s *models.Scope, z, x *gorgonia.Node) *gorgonia.Node {
-	return s.Leak(m.dt, z, m.Model.Cell(s, z, x))
-}
-
 // measureLyapunov adds the exponents, per step of the map or per unit of time.
 func (r *analyzeResult) measureLyapunov(ctx context.Context, f analyzeFlags) error {
-	m, dt := r.net.Model, 1.0
-	if f.dynamics == "rate" {
-		dt = 0.1
-		m = leaky{m, dt}
-	}
 	k := min(f.lyapunov, r.Units)
-	l, err := deq.New[float64](m, r.net.Inputs, r.net.Outputs, 0, deq.Config{Batch: k, Shard: k, Workers: 1})
+	l, err := deq.New[float64](r.net.Model, r.net.Inputs, r.net.Outputs, 0, deq.Config{Batch: k, Shard: k, Workers: 1})
 	if err != nil {
 		return err
 	}
 	l.Params.CopyFrom(r.net.Params)
 	l.Updated()
 	constant := func(_ int, x []float64) { copy(x, r.x) }
-	found, err := stability.Exponents(ctx, l, constant, nil, stability.Lyapunov{K: k, Steps: f.steps, Seed: f.seed})
+	found, err := stability.Exponents(ctx, l, constant, nil, stability.Lyapunov{Dynamics: f.dynamics, K: k, Steps: f.steps, Seed: f.seed})
 	if err != nil {
 		return err
 	}
 	for _, e := range found {
-		r.Lyapunov = append(r.Lyapunov, train.Number(e.Value/dt))
-		r.LyapunovSE = append(r.LyapunovSE, train.Number(e.StdErr/dt))
+		r.Lyapunov = append(r.Lyapunov, train.Number(e.Value))
+		r.LyapunovSE = append(r.LyapunovSE, train.Number(e.StdErr))
+		r.bounds = append(r.bounds, e.Bound)
+		if math.IsInf(e.Value, -1) {
+			r.LyapunovLost++
+		}
 	}
 	return nil
 }
@@ -555,9 +546,22 @@ func (p *program) printAnalysis(r *analyzeResult) error {
 	if len(r.Lyapunov) > 0 {
 		var list []string
 		for i, v := range r.Lyapunov {
-			list = append(list, fmt.Sprintf("%.4f ± %.4f", float64(v), float64(r.LyapunovSE[i])))
+			switch {
+			case math.IsInf(float64(v), -1):
+				list = append(list, "-inf")
+			case r.bounds[i]:
+				list = append(list, fmt.Sprintf("≤ %.4f", float64(v)))
+			default:
+				list = append(list, fmt.Sprintf("%.4f ± %.4f", float64(v), float64(r.LyapunovSE[i])))
+			}
 		}
 		fmt.Fprintf(p.stdout, "Lyapunov exponents (nats per %s): %s\n", unit, strings.Join(list, ", "))
+		if r.LyapunovLost > 0 {
+			fmt.Fprintf(p.stdout, "%d of %d are lost, -inf: J is singular there, and perturbations along them vanish, up to a factor of 1e-15 in a step\n", r.LyapunovLost, len(r.Lyapunov))
+		}
+		if slices.Contains(r.bounds, true) {
+			fmt.Fprintln(p.stdout, "≤: an upper bound, as these directions were lost to rounding beside the larger ones")
+		}
 	}
 	for _, f := range r.Figures {
 		fmt.Fprintln(p.stdout, f)

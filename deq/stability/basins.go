@@ -16,7 +16,7 @@ import (
 
 // Basins are the options of Settle, Along, AtRandom and Graph, which run the dynamics to where they end.
 type Basins struct {
-	Dynamics string  `default:"map" doc:"the map z ← f(z), or the rate dynamics dz/dt = −z + f(z) by Euler's method with steps of 0.1" choices:"map,rate"`
+	Dynamics string  `default:"map" doc:"the map z ← f(z), or the rate dynamics dz/dt = −z + f(z), by steps of a local error of 1e-5" choices:"map,rate"`
 	Steps    int     `default:"1000" doc:"steps of the map, or units of time, until a state that has not settled counts as settling nowhere"`
 	Near     float64 `default:"0.01" doc:"root mean square difference of units from a stable point within which a state has settled there"`
 }
@@ -49,7 +49,7 @@ func settle[T deq.Float](ctx context.Context, l *deq.Layer[T], x, states []T, po
 	err = s.batches(last, func(z []T) error {
 		there, before := make([]int, len(z)/n), append([]T(nil), z...)
 		var failed error
-		err := run(ctx, l, x, z, o.Dynamics, o.Steps, func(step int, gone []bool) bool {
+		err := run(ctx, l, x, z, o.Dynamics, 1, o.Steps, func(step int, gone []bool) bool {
 			if step%every != 0 && step != o.Steps {
 				return true
 			}

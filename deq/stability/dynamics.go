@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 
 	"attractor/deq"
@@ -13,49 +14,155 @@ import (
 // ErrUnbounded is wrapped by the error about a trajectory that leaves all bounds.
 var ErrUnbounded = errors.New("a state is not finite: it has no attractor")
 
-// step is that of the rate dynamics dz/dt = −z + f(z) by Euler's method.
-const step = 0.1
+// trajectoryTol is the largest local error of a step in which a state moves by the rate dynamics, relative to the
+// norm of the state.
+const trajectoryTol = 1e-5
 
-// run moves the states z [rows, units] in place by the dynamics, for so many steps of the map, or so many
-// units of time, as long as look says so, which sees them before each step and at the end. Rows that leave all
-// bounds are gone: they are 0 from then on.
-func run[T deq.Float](ctx context.Context, l *deq.Layer[T], x, z []T, dynamics string, steps int, look func(step int, gone []bool) bool) error {
-	parts := partsOf(dynamics)
-	return walk(ctx, l, x, z, T(1/float64(parts)), steps*parts, func(t int, gone []bool) bool { return t%parts != 0 || look(t/parts, gone) })
-}
-
-// partsOf is how many steps of Euler's method make a step of the map or a unit of time.
-func partsOf(dynamics string) int {
+// run moves the states z [rows, units] in place by the dynamics, z ← f(z) or dz/dt = −z + f(z), as long as look
+// says so: it sees them at the begin, and then so many times after each step of the map, or after so much
+// time. Rows that leave all bounds are gone: they are 0 from then on.
+func run[T deq.Float](ctx context.Context, l *deq.Layer[T], x, z []T, dynamics string, every float64, times int, look func(step int, gone []bool) bool) error {
+	m := mover[T]{layer: l, xs: slices.Repeat(x, len(z)/l.Units), z: z, gone: make([]bool, len(z)/l.Units)}
+	move := m.step
 	if dynamics == "rate" {
-		return 1 / step
+		m.begin()
+		move = func() error { return m.flow(ctx, every) }
 	}
-	return 1
-}
-
-// walk is run by steps z ← z + fraction·(f(z) − z).
-func walk[T deq.Float](ctx context.Context, l *deq.Layer[T], x, z []T, fraction T, steps int, look func(step int, gone []bool) bool) error {
-	rows := len(z) / l.Units
-	xs, next, gone := slices.Repeat(x, rows), make([]T, len(z)), make([]bool, rows)
 	for t := 0; ; t++ {
 		if err := ctx.Err(); err != nil {
 			return fmt.Errorf("stability: dynamics: %w", err)
 		}
-		if !look(t, gone) || t == steps {
+		if !look(t, m.gone) || t == times {
 			return nil
 		}
-		here, err := l.At(xs, z)
-		if err != nil {
+		if err := move(); err != nil {
 			return err
-		}
-		if err := here.Next(next); err != nil {
-			return err
-		}
-		kernels.Lerp(z, z, next, fraction)
-		for b := range gone {
-			if row := z[b*l.Units : (b+1)*l.Units]; gone[b] || !kernels.AllFinite(row) {
-				gone[b] = true
-				clear(row)
-			}
 		}
 	}
 }
+
+// mover moves states, each by itself.
+type mover[T deq.Float] struct {
+	layer *deq.Layer[T]
+	xs, z []T
+	gone  []bool
+
+	next []T // scratch of step
+
+	runge   rungeKutta[T]
+	slope   []T       // dz/dt [rows, units], nil where it is not known
+	h       []float64 // step that comes next, by row
+	current []T       // rows under way [≤ rows, units]
+	slopes  []T       // their dz/dt
+}
+
+// step makes one of the map.
+func (m *mover[T]) step() error {
+	here, err := m.layer.At(m.xs, m.z)
+	if err != nil {
+		return err
+	}
+	if m.next == nil {
+		m.next = make([]T, len(m.z))
+	}
+	if err := here.Next(m.next); err != nil {
+		return err
+	}
+	copy(m.z, m.next)
+	for b := range m.gone {
+		m.check(b)
+	}
+	return nil
+}
+
+// check finds out whether a row has left all bounds.
+func (m *mover[T]) check(b int) {
+	if row := m.row(b); m.gone[b] || !kernels.AllFinite(row) {
+		m.gone[b] = true
+		clear(row)
+	}
+}
+
+func (m *mover[T]) row(b int) []T { return m.z[b*m.layer.Units : (b+1)*m.layer.Units] }
+
+// begin readies the rate dynamics.
+func (m *mover[T]) begin() {
+	m.runge = rungeKutta[T]{width: m.layer.Units, field: m.rate}
+	m.h = slices.Repeat([]float64{0.1}, len(m.gone))
+}
+
+// rate is −z + f(z).
+func (m *mover[T]) rate(z, dz []T) error {
+	here, err := m.layer.At(m.xs[:len(z)/m.layer.Units*m.layer.Inputs], z)
+	if err != nil {
+		return err
+	}
+	if err := here.Next(dz); err != nil {
+		return err
+	}
+	kernels.Sub(dz, dz, z)
+	return nil
+}
+
+// flow moves every row by a time of the rate dynamics. A row takes steps of its own, so that its path does
+// not depend on the others.
+func (m *mover[T]) flow(ctx context.Context, time float64) error {
+	if m.slope == nil {
+		m.slope = make([]T, len(m.z))
+		if err := m.rate(m.z, m.slope); err != nil {
+			return err
+		}
+	}
+	n, tol := m.layer.Units, tolerated[T](trajectoryTol)
+	left := make([]float64, len(m.gone))
+	var under []int // way
+	for b := range m.gone {
+		if left[b] = time; !m.gone[b] {
+			under = append(under, b)
+		}
+	}
+	for h := make([]float64, 0, len(under)); len(under) > 0; {
+		if err := ctx.Err(); err != nil {
+			return fmt.Errorf("stability: dynamics: %w", err)
+		}
+		h, m.current, m.slopes = h[:0], m.current[:0], m.slopes[:0]
+		for _, b := range under {
+			h = append(h, min(m.h[b], left[b]))
+			m.current, m.slopes = append(m.current, m.row(b)...), append(m.slopes, m.slope[b*n:(b+1)*n]...)
+		}
+		if err := m.runge.try(m.current, m.slopes, h); err != nil {
+			return err
+		}
+		last, still := m.runge.last(len(m.current)), under[:0]
+		for i, b := range under {
+			own := func(v []T) []T { return v[i*n : (i+1)*n] }
+			next := own(m.runge.next)
+			size := max(norm(m.row(b)), norm(next))
+			off := norm(own(m.runge.off)) / (tol*size + math.SmallestNonzeroFloat64)
+			ended := false
+			if off <= 1 {
+				copy(m.row(b), next)
+				copy(m.slope[b*n:(b+1)*n], own(last))
+				left[b] -= h[i]
+				ended = left[b] <= 1e-12*time
+			}
+			if next := control(h[i], off); off > 1 || h[i] == m.h[b] || next < m.h[b] { // not of one that the time cut
+				m.h[b] = next
+			}
+			if math.IsInf(size, 0) && off <= 1 || m.h[b] < shortest {
+				m.gone[b] = true
+				clear(m.row(b))
+				ended = true
+			}
+			if !ended {
+				still = append(still, b)
+			}
+		}
+		under = still
+	}
+	return nil
+}
+
+// shortest is a step of the rate dynamics below which a state counts as leaving all bounds: no finite
+// weights and state demand it.
+const shortest = 1e-14

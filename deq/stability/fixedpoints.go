@@ -138,7 +138,7 @@ func FixedPoints[T deq.Float](ctx context.Context, l *deq.Layer[T], x, starts []
 	return s.points, nil
 }
 
-func norm(z []float64) float64 { return math.Sqrt(kernels.SumSquares(z)) }
+func norm[T deq.Float](z []T) float64 { return math.Sqrt(kernels.SumSquares(z)) }
 
 // search is a search for fixed points.
 type search[T deq.Float] struct {
@@ -186,7 +186,7 @@ func (s *search[T]) visited(ctx context.Context) ([]T, error) {
 	var out []T
 	err := s.batches(z, func(z []T) error {
 		taken := 0
-		return run(ctx, s.layer, s.x, z, s.Dynamics, s.Steps, func(step int, gone []bool) bool {
+		return run(ctx, s.layer, s.x, z, s.Dynamics, 1, s.Steps, func(step int, gone []bool) bool {
 			if due := math.Pow(float64(s.Steps+1), float64(taken)/float64(s.Visited)) - 1; float64(step) >= due {
 				out = append(out, z...)
 				taken++

@@ -9,26 +9,35 @@ import (
 	"attractor/internal/options"
 	"attractor/internal/rng"
 
+	"gonum.org/v1/gonum/mat"
 	"gonum.org/v1/gonum/stat"
 )
 
 // Lyapunov are the options of Exponents.
 type Lyapunov struct {
-	K      int    `default:"1" doc:"exponents wanted, the largest first; at most there are as many as units"`
-	Steps  int    `default:"20000" doc:"steps over which they are averaged"`
-	Warmup int    `default:"1000" doc:"steps before those, in which the state comes to the attractor and the tangents turn to their directions"`
-	Blocks int    `default:"20" doc:"parts of the steps from whose means the standard error is estimated"`
-	Seed   uint64 `doc:"of the initial tangents, and of the initial state from N(0,1) where none is given"`
+	Dynamics string `default:"map" doc:"the map z ← f(z), or the rate dynamics dz/dt = −z + f(z) in steps of 0.1 units of time, each with the input of its own" choices:"map,rate"`
+	K        int    `default:"1" doc:"exponents wanted, the largest first; at most there are as many as units"`
+	Steps    int    `default:"20000" doc:"steps over which they are averaged"`
+	Warmup   int    `default:"1000" doc:"steps before those, in which the state comes to the attractor and the tangents turn to their directions"`
+	Blocks   int    `default:"20" doc:"parts of the steps from whose means the standard error is estimated"`
+	Seed     uint64 `doc:"of the initial tangents, and of the initial state from N(0,1) where none is given"`
 }
+
+// MaxSteps is the largest number of steps, with those of the warm-up: a network of one unit takes an hour for it.
+const MaxSteps = 1_000_000_000
 
 // Validate reports options outside their range.
 func (o Lyapunov) Validate() error {
 	o = options.WithDefaults(o)
 	switch {
+	case o.Dynamics != "map" && o.Dynamics != "rate":
+		return fmt.Errorf("dynamics: expected map or rate, found %q", o.Dynamics)
 	case o.K < 1:
 		return fmt.Errorf("k: expected at least 1 exponent, found %d", o.K)
 	case o.Warmup < 0 || o.Blocks < 2 || o.Steps < o.Blocks:
 		return fmt.Errorf("steps: expected at least one for each of 2 or more blocks and a warmup of at least 0, found %d in %d blocks after %d", o.Steps, o.Blocks, o.Warmup)
+	case o.Steps > MaxSteps || o.Warmup > MaxSteps-o.Steps:
+		return fmt.Errorf("steps: expected at most %d with those of the warm-up, which takes the smallest network about an hour, found %d after %d", MaxSteps, o.Steps, o.Warmup)
 	}
 	return nil
 }
@@ -40,19 +49,24 @@ type Drive[T deq.Float] func(step int, x []T)
 // after the other, the state goes on from each to the next.
 func Repeating[T deq.Float](x []T) Drive[T] {
 	return func(step int, dst []T) {
-		copy(dst, x[step*len(dst)%len(x):])
+		rows := len(x) / len(dst)
+		copy(dst, x[step%rows*len(dst):])
 	}
 }
 
 // Exponent is a Lyapunov exponent.
 type Exponent struct {
-	Value float64 // in nats per step
-	// StdErr is the standard error of Value as a mean over blocks of steps: it covers what varies from
-	// block to block, not a transient that is longer than the warm-up.
+	// Value is in nats per step of the map, or per unit of time. It is −∞ where perturbations vanish, since J is
+	// singular: up to rounding, so that a factor below 1e-15 in one step counts as 0.
+	Value float64
+	// StdErr is the standard error of Value as a mean over blocks of steps, with the estimated error of the
+	// integration in time added: it covers what varies from block to block, not a transient that is longer than
+	// the warm-up. Of −∞ it is 0.
 	StdErr float64
-	// Lost counts the steps at which the direction was not told from those of the larger
-	// exponents up to rounding, since J is singular or nearly so: Value is then an upper bound.
+	// Lost counts the steps at which the direction was not told from those of the larger exponents up to rounding.
 	Lost int
+	// Bound says that Value is an upper bound: J is regular, but directions were lost to rounding.
+	Bound bool
 }
 
 // Exponents measures the K largest Lyapunov exponents of z_{t+1} = f(z_t, x_t): K orthonormal
@@ -60,7 +74,11 @@ type Exponent struct {
 //
 //	Q_{t+1} R_{t+1} = J(z_t, x_t) Q_t   (QR decomposition),   λ_i = ⟨log |R_ii|⟩,
 //
-// with a random Q at first. drive gives the inputs, nil stands for 0: the exponents of a driven network are
+// with a random Q at first. Of the rate dynamics the tangents follow dQ/dt = −Q + J(z, x)Q instead, integrated with
+// the state by the method of Dormand and Prince with a local error of 1e-7 and orthonormalised after each
+// of its steps; where the state rests they are Re λ − 1 of the eigenvalues λ of J.
+//
+// drive gives the inputs, nil stands for 0: the exponents of a driven network are
 // those for its sequence of inputs. z0 [units] is the state at first, nil stands for a random one. All exponents of
 // a cell with n units take some 6n³ operations a step, the first takes 4n².
 //
@@ -75,6 +93,10 @@ func Exponents[T deq.Float](ctx context.Context, l *deq.Layer[T], drive Drive[T]
 	if err != nil {
 		return nil, err
 	}
+	var g *glide[T]
+	if o.Dynamics == "rate" {
+		g = newGlide(f)
+	}
 	k := f.k
 	out := make([]Exponent, k)
 	sums := make([][]float64, k) // by block
@@ -82,26 +104,45 @@ func Exponents[T deq.Float](ctx context.Context, l *deq.Layer[T], drive Drive[T]
 		sums[i] = make([]float64, o.Blocks)
 	}
 	lengths := make([]float64, o.Blocks)
-	for t := range o.Warmup + o.Steps {
+	share := float64(o.Blocks) / float64(o.Steps)
+	for t := 0; t < o.Warmup+o.Steps; {
 		if err := ctx.Err(); err != nil {
 			return nil, fmt.Errorf("stability: Lyapunov exponents: step %d: %w", t, err)
 		}
-		if err := f.push(); err != nil {
-			return nil, err
-		}
-		var lost func(i int)
-		if t >= o.Warmup {
-			lost = func(i int) { out[i].Lost++ }
-		}
-		f.orthonormalise(lost)
 		if t < o.Warmup {
+			if g != nil { // in parts, before each of which it may have come to rest
+				t, err = g.move(ctx, t, min(o.Warmup, t+max(1, o.Warmup/10)), nil)
+			} else if err = f.push(); err == nil {
+				err = f.orthonormaliseSharply(nil)
+				t++
+			}
+			if err != nil {
+				return nil, err
+			}
 			continue
 		}
-		block := (t - o.Warmup) * o.Blocks / o.Steps
-		lengths[block] += float64(o.Blocks) / float64(o.Steps)
-		for i := range sums {
-			sums[i][block] += math.Log(f.r[i*k+i]) * float64(o.Blocks) / float64(o.Steps)
+		if t == o.Warmup {
+			f.fresh()
 		}
+		lost := func(i int) { out[i].Lost++ }
+		block := (t - o.Warmup) * o.Blocks / o.Steps
+		measured := 1
+		if g != nil {
+			end := o.Warmup + ((block+1)*o.Steps+o.Blocks-1)/o.Blocks // of the block
+			from := t
+			t, err = g.move(ctx, t, end, func(i int, growth float64) { sums[i][block] += growth * share })
+			measured = t - from
+		} else if err = f.push(); err == nil {
+			err = f.orthonormaliseSharply(lost)
+			for i := range sums {
+				sums[i][block] += math.Log(f.r[i*k+i]) * share
+			}
+			t++
+		}
+		if err != nil {
+			return nil, err
+		}
+		lengths[block] += float64(measured) * share
 	}
 	for i, s := range sums {
 		for b := range s {
@@ -110,8 +151,18 @@ func Exponents[T deq.Float](ctx context.Context, l *deq.Layer[T], drive Drive[T]
 		var sd float64
 		out[i].Value, sd = stat.MeanStdDev(s, lengths)
 		out[i].StdErr = stat.StdErr(sd, float64(o.Blocks))
+		if g != nil {
+			out[i].Value /= step
+			out[i].StdErr = out[i].StdErr/step + g.off[i]/(step*float64(o.Steps))
+		}
 	}
-	return out, nil
+	if g != nil { // a flow is regular
+		for i := f.whole; i < k; i++ {
+			out[i].Bound = true
+		}
+		return out, nil
+	}
+	return out, f.judge(ctx, out, o.Steps)
 }
 
 // flow moves a state with its tangents.
@@ -123,6 +174,8 @@ type flow[T deq.Float] struct {
 	x, z  []T // of this step
 	next  []T
 	v, jv []T // [k, n]: the tangents in T
+
+	before, product []float64 // scratch: the tangents before the step, and J times them
 }
 
 // newFlow begins at z0, or at a random state, with k random tangents.
@@ -137,7 +190,7 @@ func newFlow[T deq.Float](l *deq.Layer[T], drive Drive[T], z0 []T, k int, seed u
 	}
 	f := &flow[T]{
 		tangents: newTangents(k, n, rounding, rng.Stream(seed, "stability/tangents", index...)), layer: l, drive: drive,
-		x: make([]T, l.Inputs), z: make([]T, n), next: make([]T, n), v: make([]T, k*n), jv: make([]T, k*n),
+		x: make([]T, l.Inputs), z: make([]T, n), next: make([]T, n), before: make([]float64, k*n), product: make([]float64, k*n), v: make([]T, k*n), jv: make([]T, k*n),
 	}
 	if copy(f.z, z0) == 0 {
 		r := rng.Stream(seed, "stability/state", index...)
@@ -150,6 +203,7 @@ func newFlow[T deq.Float](l *deq.Layer[T], drive Drive[T], z0 []T, k int, seed u
 
 // push makes a step of the state, and multiplies the tangents by the Jacobian where it was.
 func (f *flow[T]) push() error {
+	copy(f.before, f.q)
 	if f.drive != nil {
 		f.drive(f.step, f.x)
 	}
@@ -182,6 +236,62 @@ func (f *flow[T]) push() error {
 	return nil
 }
 
+// orthonormaliseSharply orthonormalises; where vectors are lost it tries again with slopes of saturated units that are
+// not rounded to 0.
+func (f *flow[T]) orthonormaliseSharply(lost func(i int)) error {
+	copy(f.product, f.q)
+	whole, some := f.whole, 0
+	f.orthonormalise(func(int) { some++ })
+	if some == 0 {
+		return nil
+	}
+	sharp, err := f.sharpen()
+	if err != nil {
+		return err
+	}
+	f.whole = whole
+	if copy(f.q, f.product); sharp != nil {
+		copy(f.q, sharp)
+	}
+	f.orthonormalise(lost)
+	return nil
+}
+
+// sharpen is J times the tangents before the step, for a cell with the one activation tanh or sigmoid, whose slope
+// is taken from the pre-activation: 1 − tanh² is 0 in floating point beyond 19. nil for others.
+func (f *flow[T]) sharpen() ([]float64, error) {
+	activation := f.layer.Activation()
+	if activation != "tanh" && activation != "sigmoid" || f.layer.SingleActivation() != nil {
+		return nil, nil
+	}
+	here, err := f.layer.At(f.x, f.next) // where the state was
+	if err != nil {
+		return nil, err
+	}
+	pre := make([]T, f.n)
+	if err := here.PreActivation(pre); err != nil {
+		return nil, err
+	}
+	alpha := f.layer.LeakRate()
+	out := make([]float64, len(f.q))
+	for i := range f.k {
+		v, own := f.before[i*f.n:(i+1)*f.n], out[i*f.n:(i+1)*f.n]
+		narrow(f.v[:f.n], v)
+		if err := here.Recurrent(f.v[:f.n], f.jv[:f.n]); err != nil {
+			return nil, err
+		}
+		for u, a := range pre {
+			slope := 1.0
+			if activation == "tanh" {
+				slope, a = 4, 2*a
+			}
+			e := math.Exp(-math.Abs(float64(a)))
+			own[u] = (1-alpha)*v[u] + alpha*slope*e/((1+e)*(1+e))*float64(f.jv[u])
+		}
+	}
+	return out, nil
+}
+
 // product writes J v for all rows v [k, units] at an equilibrium of one sample, as many at a
 // time as the layer's batch holds.
 func product[T deq.Float](e *deq.Equilibrium[T], v, jv []T) error {
@@ -197,4 +307,55 @@ func product[T deq.Float](e *deq.Equilibrium[T], v, jv []T) error {
 		}
 	}
 	return nil
+}
+
+// judge tells exponents of −∞ from upper bounds among those whose directions were lost in the steps that were measured.
+func (f *flow[T]) judge(ctx context.Context, found []Exponent, steps int) error {
+	if f.whole == f.k {
+		return nil
+	}
+	singular, err := f.singular(ctx)
+	if err != nil {
+		return err
+	}
+	for i := f.whole; i < f.k; i++ {
+		if e := &found[i]; singular || e.Lost == steps {
+			e.Value, e.StdErr = math.Inf(-1), 0
+		} else {
+			e.Bound = true
+		}
+	}
+	return nil
+}
+
+// singular reports whether J is singular wherever the state is. As det J is an analytic function of the state of a
+// smooth cell, it is 0 everywhere if it is at a few random states.
+func (f *flow[T]) singular(ctx context.Context) (bool, error) {
+	if f.n > MaxDense {
+		return false, nil
+	}
+	r := rng.Stream(1, "stability/singular")
+	for range 3 {
+		z := make([]T, f.n)
+		for i := range z {
+			z[i] = T(0.1 * r.NormFloat64())
+		}
+		here, err := f.layer.At(f.x, z)
+		if err != nil {
+			return false, err
+		}
+		j, err := Jacobian(ctx, here, 0)
+		if err != nil {
+			return false, err
+		}
+		var svd mat.SVD
+		if !svd.Factorize(j, mat.SVDNone) {
+			return false, fmt.Errorf("stability: Lyapunov exponents: the singular values of J did not converge")
+		}
+		values := svd.Values(nil)
+		if values[f.n-1] > f.rounding*float64(f.n)*values[0] {
+			return false, nil
+		}
+	}
+	return true, nil
 }

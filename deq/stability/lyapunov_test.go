@@ -124,7 +124,7 @@ func TestSumOfExponents(t *testing.T) {
 }
 
 // Exponents of a linear cell with a diagonal matrix are logarithms, in any number at a time, and do not depend on
-// the size of the batch; where the cell forgets they are lost and bounded from above.
+// the size of the batch; where the cell forgets they are −∞.
 func TestExponentsOfDiagonal(t *testing.T) {
 	w := diagonal(0.9, -0.5, 0, 0.7, 1e-3)
 	want := []float64{math.Log(0.9), math.Log(0.7), math.Log(0.5), math.Log(1e-3), math.Inf(-1)}
@@ -135,7 +135,7 @@ func TestExponentsOfDiagonal(t *testing.T) {
 		for k := 1; k <= 5; k++ {
 			for i, e := range exponents(t, l, nil, nil, stability.Lyapunov{K: k, Steps: 100, Warmup: 300}) {
 				if i == 4 {
-					if e.Lost != 100 || e.Value > -30 {
+					if e.Lost != 100 || !math.IsInf(e.Value, -1) || e.Bound {
 						t.Errorf("batch %d: the last of %d is %+v", batch, k, e)
 					}
 				} else if math.Abs(e.Value-want[i]) > 1e-12 || e.Lost != 0 || e.StdErr > 1e-12 {
@@ -147,6 +147,60 @@ func TestExponentsOfDiagonal(t *testing.T) {
 		l.Updated()
 		if e := exponents(t, l, nil, nil, stability.Lyapunov{Steps: 50}); e[0].Lost != 50 || !math.IsInf(e[0].Value, -1) {
 			t.Errorf("W = 0: %+v", e)
+		}
+	}
+}
+
+// Where J is singular exponents are −∞, as many as directions vanish, also those that vanish after several steps only.
+func TestLostExponents(t *testing.T) {
+	u, v := []float64{1, -2, 0.5, 1}, []float64{0.2, 0.1, -0.3, 0.1}
+	rankOne, overlap := make([]float64, 16), 0.0
+	for i := range u {
+		overlap += u[i] * v[i]
+		for j := range v {
+			rankOne[i*4+j] = u[i] * v[j]
+		}
+	}
+	for name, c := range map[string]struct {
+		activation string
+		w          []float64
+		finite     []float64
+	}{
+		"nilpotent":        {"tanh", []float64{0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0}, nil},
+		"linear nilpotent": {"linear", []float64{0, 1, 2, 3, 0, 0, 1, 2, 0, 0, 0, 1, 0, 0, 0, 0}, nil},
+		"rank one":         {"tanh", rankOne, []float64{math.Log(math.Abs(overlap))}},
+		"no weights":       {"tanh", make([]float64, 9), nil},
+		"a block of 0":     {"tanh", diagonal(0, 0.5, 0), []float64{math.Log(0.5)}},
+	} {
+		l := own(t, c.activation, c.w...)
+		for k := 1; k <= l.Units; k++ {
+			for i, e := range exponents(t, l, nil, nil, stability.Lyapunov{K: k, Steps: 200, Warmup: 100}) {
+				if i < len(c.finite) {
+					if !(math.Abs(e.Value-c.finite[i]) <= 1e-9) || e.Bound {
+						t.Errorf("%s: exponent %d of %d is %+v, want %g", name, i, k, e, c.finite[i])
+					}
+				} else if !math.IsInf(e.Value, -1) || e.StdErr != 0 || e.Bound {
+					t.Errorf("%s: exponent %d of %d is %+v, want −Inf", name, i, k, e)
+				}
+			}
+		}
+	}
+}
+
+// What rounding loses of a regular J is an upper bound, not −∞.
+func TestExponentsLostToRounding(t *testing.T) {
+	l := own(t, "tanh", 3, 2, -2, 3)
+	found := exponents(t, l, noise[float64](30), nil, stability.Lyapunov{K: 2, Steps: 400})
+	if e := found[1]; e.Lost == 0 || e.Lost == 400 || !e.Bound || math.IsInf(e.Value, -1) {
+		t.Errorf("the second exponent is %+v", e)
+	}
+	// Alone, the slope of a saturated unit is told however small: 1/cosh² 30 of a gain of 30.
+	l = own(t, "tanh", diagonal(30, 40)...)
+	found = exponents(t, l, nil, nil, stability.Lyapunov{K: 2, Steps: 100})
+	for i, w := range []float64{30, 40} {
+		want := math.Log(w) - 2*math.Log(math.Cosh(w))
+		if e := found[i]; !(math.Abs(e.Value-want) <= 1e-9) || e.Bound {
+			t.Errorf("exponent %d is %+v, want %g", i, e, want)
 		}
 	}
 }
@@ -266,6 +320,7 @@ func TestBadExponents(t *testing.T) {
 		want string
 	}{
 		"no exponents": {ctx, nil, stability.Lyapunov{K: -1}, "expected at least 1 exponent, found -1"},
+		"many steps":   {ctx, nil, stability.Lyapunov{Steps: math.MaxInt}, "expected at most 1000000000"},
 		"few steps":    {ctx, nil, stability.Lyapunov{Steps: 3}, "found 3 in 20 blocks"},
 		"short state":  {ctx, make([]float64, 4), stability.Lyapunov{}, "4 numbers: expected 5"},
 		"unbounded":    {ctx, nil, stability.Lyapunov{}, "not finite"},

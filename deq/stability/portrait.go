@@ -54,13 +54,16 @@ func Draw[T deq.Float](ctx context.Context, l *deq.Layer[T], x []T, points []Fix
 			}
 		}
 	}
-	parts := partsOf(dynamics)
+	every, looks := 1.0, steps
+	if dynamics == "rate" {
+		every, looks = 0.1, 10*steps
+	}
 	s := &search[T]{layer: l, x: x}
 	var paths [][][]float64
 	err := s.batches(z, func(z []T) error {
 		first := len(paths)
 		paths = append(paths, make([][][]float64, len(z)/n)...)
-		return walk(ctx, l, x, z, T(1/float64(parts)), steps*parts, func(_ int, gone []bool) bool {
+		return run(ctx, l, x, z, dynamics, every, looks, func(_ int, gone []bool) bool {
 			for b, g := range gone {
 				if !g {
 					paths[first+b] = append(paths[first+b], widen(z[b*n:(b+1)*n]))

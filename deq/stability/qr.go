@@ -14,12 +14,13 @@ type tangents struct {
 	r        []float64 // [k, k]: of the last orthonormalisation, q before = Rᵀ·q after
 	dots     []float64
 	rounding float64 // relative error of what comes in
+	whole    int     // so many of them, the first ones, have never been lost since fresh
 	random   *rand.Rand
 }
 
 // newTangents draws random orthonormal vectors.
 func newTangents(k, n int, rounding float64, random *rand.Rand) *tangents {
-	t := &tangents{k: k, n: n, q: make([]float64, k*n), r: make([]float64, k*k), dots: make([]float64, k), rounding: rounding, random: random}
+	t := &tangents{k: k, n: n, q: make([]float64, k*n), r: make([]float64, k*k), dots: make([]float64, k), rounding: rounding, whole: k, random: random}
 	for i := range t.q {
 		t.q[i] = random.NormFloat64()
 	}
@@ -31,33 +32,52 @@ func (t *tangents) row(i int) []float64 { return t.q[i*t.n : (i+1)*t.n] }
 
 // orthonormalise is the Gram–Schmidt method, by all earlier vectors at once and twice over,
 // which leaves them orthogonal to rounding (Giraud, Langou, Rozložník & van den Eshof 2005,
-// doi:10.1007/s00211-005-0615-4). lost, which may be nil, is told of each vector that depends on
-// those before it up to rounding: its R_ii is then an upper bound, and a random direction takes
-// its place.
+// doi:10.1007/s00211-005-0615-4). A vector that depends on those before it up to rounding is lost: the others
+// move up, a random direction stands in for it at the end, and R_ii is an upper bound there. lost, which may be nil,
+// is told of each such i.
 func (t *tangents) orthonormalise(lost func(i int)) {
 	clear(t.r)
-	for j := range t.k {
+	left := t.k
+	for j := 0; j < left; {
 		v := t.row(j)
 		before := math.Sqrt(kernels.SumSquares(v))
 		t.project(v, j, j)
 		norm := math.Sqrt(kernels.SumSquares(v))
-		if norm <= t.rounding*before {
-			if lost != nil {
-				lost(j)
-			}
-			t.r[j*t.k+j] = t.rounding * before
-			for norm = 0; norm < 0.01; norm = math.Sqrt(kernels.SumSquares(v)) { // of a unit vector
-				for i := range v {
-					v[i] = t.random.NormFloat64() / math.Sqrt(float64(t.n))
-				}
-				t.project(v, j, -1)
-			}
-		} else {
+		if !(norm <= t.rounding*before) {
 			t.r[j*t.k+j] = norm
+			kernels.Scale(v, 1/norm, v)
+			j++
+			continue
 		}
-		kernels.Scale(v, 1/norm, v)
+		left--
+		if j < t.whole {
+			t.whole--
+		}
+		copy(t.q[j*t.n:], t.q[(j+1)*t.n:])
+		for i := range j {
+			t.r[i*t.k+j] = 0
+		}
+		t.r[left*t.k+left] = t.rounding * before
+	}
+	for j := left; j < t.k; j++ {
+		if lost != nil {
+			lost(j)
+		}
+		v := t.row(j)
+		for norm := 0.0; norm < 0.01; { // of a unit vector
+			for i := range v {
+				v[i] = t.random.NormFloat64() / math.Sqrt(float64(t.n))
+			}
+			t.project(v, j, -1)
+			if norm = math.Sqrt(kernels.SumSquares(v)); norm >= 0.01 {
+				kernels.Scale(v, 1/norm, v)
+			}
+		}
 	}
 }
+
+// fresh forgets which vectors have been lost.
+func (t *tangents) fresh() { t.whole = t.k }
 
 // project takes from v what lies in the span of the first j vectors, and adds the coefficients to
 // a column of R, unless that is −1.

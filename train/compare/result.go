@@ -16,6 +16,8 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+
+	"attractor/train"
 )
 
 // Result is a whole comparison: one model on one task, several rules, several seeds, in
@@ -383,49 +385,49 @@ func count(n int, noun string) string {
 }
 
 // The structs below hold floats that JSON cannot write when they are not finite. They are
-// written as null, and null or an absent key reads as NaN. Entries of a map that are not
+// written as a train.Number is, and null or an absent key reads as NaN. Entries of a map that are not
 // finite are left out.
 
-// MarshalJSON writes what is not finite as null.
+// MarshalJSON writes what is not finite as a train.Number is.
 func (iv Interval) MarshalJSON() ([]byte, error) { return encode(iv) }
 
-// MarshalJSON writes what is not finite as null.
+// MarshalJSON writes what is not finite as a train.Number is.
 func (r Row) MarshalJSON() ([]byte, error) { return encode(r) }
 
-// MarshalJSON writes what is not finite as null.
+// MarshalJSON writes what is not finite as a train.Number is.
 func (t Trial) MarshalJSON() ([]byte, error) { return encode(t) }
 
-// MarshalJSON writes what is not finite as null.
+// MarshalJSON writes what is not finite as a train.Number is.
 func (p Point) MarshalJSON() ([]byte, error) { return encode(p) }
 
-// MarshalJSON writes what is not finite as null.
+// MarshalJSON writes what is not finite as a train.Number is.
 func (c CosinePoint) MarshalJSON() ([]byte, error) { return encode(c) }
 
-// UnmarshalJSON reads null and absent numbers as NaN.
+// UnmarshalJSON reads what MarshalJSON writes, and absent numbers as NaN.
 func (iv *Interval) UnmarshalJSON(b []byte) error {
 	type fields Interval
 	return decode(b, (*fields)(iv))
 }
 
-// UnmarshalJSON reads null and absent numbers as NaN.
+// UnmarshalJSON reads what MarshalJSON writes, and absent numbers as NaN.
 func (r *Row) UnmarshalJSON(b []byte) error {
 	type fields Row
 	return decode(b, (*fields)(r))
 }
 
-// UnmarshalJSON reads null and absent numbers as NaN.
+// UnmarshalJSON reads what MarshalJSON writes, and absent numbers as NaN.
 func (t *Trial) UnmarshalJSON(b []byte) error {
 	type fields Trial
 	return decode(b, (*fields)(t))
 }
 
-// UnmarshalJSON reads null and absent numbers as NaN.
+// UnmarshalJSON reads what MarshalJSON writes, and absent numbers as NaN.
 func (p *Point) UnmarshalJSON(b []byte) error {
 	type fields Point
 	return decode(b, (*fields)(p))
 }
 
-// UnmarshalJSON reads null and absent numbers as NaN.
+// UnmarshalJSON reads what MarshalJSON writes, and absent numbers as NaN.
 func (c *CosinePoint) UnmarshalJSON(b []byte) error {
 	type fields CosinePoint
 	return decode(b, (*fields)(c))
@@ -445,9 +447,7 @@ func encode(v any) ([]byte, error) {
 		val := f.Interface()
 		switch x := val.(type) {
 		case float64:
-			if !finite(x) {
-				val = nil
-			}
+			val = train.Number(x)
 		case map[string]float64:
 			kept := map[string]float64{}
 			for k, y := range x {
@@ -472,14 +472,32 @@ func encode(v any) ([]byte, error) {
 
 // decode reads a struct, whose floats stay NaN where b says nothing about them.
 func decode(b []byte, dst any) error {
+	var parts map[string]json.RawMessage
+	if err := json.Unmarshal(b, &parts); err != nil {
+		return err
+	}
 	rv := reflect.ValueOf(dst).Elem()
 	rv.SetZero()
 	for i := range rv.NumField() {
-		if f := rv.Field(i); f.Kind() == reflect.Float64 {
-			f.SetFloat(math.NaN())
+		f := rv.Field(i)
+		if f.Kind() != reflect.Float64 {
+			continue
 		}
+		name, _, _ := strings.Cut(rv.Type().Field(i).Tag.Get("json"), ",")
+		v := train.Number(math.NaN())
+		if part, ok := parts[name]; ok {
+			if err := json.Unmarshal(part, &v); err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+			delete(parts, name)
+		}
+		f.SetFloat(float64(v))
 	}
-	return json.Unmarshal(b, dst)
+	rest, err := json.Marshal(parts)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(rest, dst)
 }
 
 func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
