@@ -3,18 +3,22 @@ package train
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
-	"strings"
+	"slices"
+	"time"
 
 	"attractor/deq"
 	"attractor/internal/atomicfile"
+	"attractor/internal/folder"
 )
 
 // The files of a run's folder. All but the metrics are replaced as a whole, so that a kill
@@ -35,9 +39,11 @@ type Run[T deq.Float] struct {
 
 	*Trainer[T]         // nil when the run has ended
 	ended       *Result // of a run that has ended before
+	folder      *folder.Folder
 	metrics     *os.File
-	size        int64 // of the metrics
-	peak        int   // memory before the run was continued
+	size        int64     // of the metrics
+	sum         hash.Hash // of the metrics
+	peak        int       // memory before the run was continued
 }
 
 // Result is what a run has come to.
@@ -54,6 +60,7 @@ type Result struct {
 	WallS        float64    `json:"wall_s"`         // within the steps
 	Status       string     `json:"status"`         // Done, Diverged or Interrupted
 	Reason       string     `json:"reason,omitempty"`
+	Metrics      string     `json:"metrics_sha256,omitempty"` // SHA-256 of metrics.jsonl
 }
 
 // TrainScore is the score on the data that was trained on, at the end, and what was spent.
@@ -72,35 +79,96 @@ const (
 	Interrupted = "interrupted" // can be continued
 )
 
-// CreateRun prepares a run in a new folder. An error leaves nothing behind.
+// CreateRun prepares a run in a folder, which is new or empty, or holds the beginning of this
+// very run that was killed before its first checkpoint. Without a name it is a new one in runs,
+// named for the time, task, rule and seed. An error leaves nothing behind.
 func CreateRun[T deq.Float](dir string, c Config[T], p Parts[T]) (*Run[T], error) {
 	t, err := New(c, p)
 	if err != nil {
 		return nil, err
 	}
-	undo, err := MakeFolder(dir)
-	if err != nil {
-		return nil, err
+	r := &Run[T]{Trainer: t}
+	if dir == "" {
+		r.folder, err = folder.Fresh(DefaultFolder(fmt.Sprintf("%s-%s-s%d", c.Task.Name, c.Rule.Name, c.Train.Seed)))
+	} else {
+		r.folder, err = folder.Claim(dir, func(files []string) error { return suits(dir, files, c, p) })
 	}
-	r := &Run[T]{Dir: dir, Trainer: t}
+	if err != nil {
+		return nil, fmt.Errorf("train: run folder: %w", err)
+	}
+	r.Dir = r.folder.Dir
 	if err := r.begin(p); err != nil {
 		r.Close()
-		undo()
 		return nil, err
 	}
+	r.folder.Keep()
 	return r, nil
 }
 
-// begin writes the files of a run at step 0.
+// DefaultFolder is the folder in runs for something that begins now.
+func DefaultFolder(name string) string {
+	return filepath.Join("runs", time.Now().Format("20060102-150405")+"-"+name)
+}
+
+// suits refuses a folder with files in it, but for the beginning of this very run.
+func suits[T deq.Float](dir string, files []string, c Config[T], p Parts[T]) error {
+	if len(files) == 0 {
+		return nil
+	}
+	beginning := slices.Contains(files, ConfigFile)
+	for _, name := range files {
+		beginning = beginning && (name == ConfigFile || name == EnvironmentFile || name == MetricsFile && isEmpty(filepath.Join(dir, name)))
+	}
+	if !beginning {
+		return Occupied(dir, files)
+	}
+	saved, err := readConfig(filepath.Join(dir, ConfigFile), p)
+	if err != nil {
+		return fmt.Errorf("%w\n(%w)", Occupied(dir, files), err)
+	}
+	if d := differences(saved.identity(), c.identity()); len(d) > 0 {
+		return fmt.Errorf("%s holds the beginning of another run: %w", dir, &ConfigurationError{Source: filepath.Join(dir, ConfigFile), Differences: d})
+	}
+	return nil
+}
+
+func isEmpty(path string) bool {
+	info, err := os.Lstat(path)
+	return err == nil && info.Mode().IsRegular() && info.Size() == 0
+}
+
+// Occupied is the refusal of a folder that was to be new or empty.
+func Occupied(dir string, files []string) error {
+	hint := "choose another"
+	if slices.Contains(files, ConfigFile) {
+		hint = fmt.Sprintf("continue the run in it with --resume %s, or choose another", dir)
+	}
+	return fmt.Errorf("run folder %s: expected a new or empty folder, found %d files in it: %s", dir, len(files), hint)
+}
+
+func readConfig[T deq.Float](path string, p Parts[T]) (Config[T], error) {
+	data, err := atomicfile.Read(path)
+	if err != nil {
+		return Config[T]{}, err
+	}
+	return Read(p, path, data, nil)
+}
+
+// begin writes the files of a run at step 0. A kill leaves the first few of them, from which
+// the run is begun again: the configuration says all.
 func (r *Run[T]) begin(p Parts[T]) error {
-	write := func(w io.Writer) error { return r.Config.Write(w, p) }
-	if err := atomicfile.Write(r.path(ConfigFile), write); err != nil {
+	if err := r.folder.Write(ConfigFile, func(w io.Writer) error { return r.Config.Write(w, p) }); err != nil {
 		return fmt.Errorf("train: %w", err)
 	}
-	if err := WriteJSON(r.path(EnvironmentFile), ReadEnvironment(r.Config.Train.Seed)); err != nil {
-		return err
+	return r.start()
+}
+
+// start is begin where the configuration is there.
+func (r *Run[T]) start() error {
+	if err := r.folder.WriteJSON(EnvironmentFile, ReadEnvironment(r.Config.Train.Seed)); err != nil {
+		return fmt.Errorf("train: %w", err)
 	}
-	if err := r.openMetrics(); err != nil {
+	if err := r.openMetrics(os.O_CREATE); err != nil {
 		return err
 	}
 	return r.save()
@@ -110,73 +178,98 @@ func (r *Run[T]) begin(p Parts[T]) error {
 // configuration that is there, but for train.workers, which changes no number.
 func OpenRun[T deq.Float](dir string, c Config[T], p Parts[T]) (*Run[T], error) {
 	r := &Run[T]{Dir: dir}
-	data, err := os.ReadFile(r.path(ConfigFile))
+	saved, err := readConfig(r.path(ConfigFile), p)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("train: %s is not the folder of a run: it has no %s", dir, ConfigFile)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("train: %w", err)
 	}
-	saved, err := Read(p, r.path(ConfigFile), data, nil)
-	if err != nil {
-		return nil, err
-	}
 	if d := differences(saved.identity(), c.identity()); len(d) > 0 {
 		return nil, &ConfigurationError{Source: r.path(ConfigFile), Differences: d}
 	}
-	switch r.ended, err = readResult(r.path(ResultFile)); {
+	switch err := r.readResult(c); {
 	case err != nil:
 		return nil, err
 	case r.ended != nil:
-		r.ended.Run = dir
 		return r, nil
 	}
-	if r.Trainer, err = New(c, p); err != nil {
-		return nil, err
+	if r.folder, err = folder.Open(dir); err != nil {
+		return nil, fmt.Errorf("train: run folder: %w", err)
 	}
-	_, noMetrics := os.Stat(r.path(MetricsFile))
-	if err := r.openMetrics(); err != nil {
-		return nil, err
-	}
-	if err := r.restore(errors.Is(noMetrics, fs.ErrNotExist)); err != nil {
+	if err := r.proceed(c, p); err != nil {
 		r.Close()
 		return nil, err
 	}
+	r.folder.Keep()
 	return r, nil
 }
 
-// restore goes back to the checkpoint.
-func (r *Run[T]) restore(fresh bool) error {
-	if _, err := os.Stat(r.path(CheckpointFile)); errors.Is(err, fs.ErrNotExist) && fresh {
-		return r.save() // the run was killed before it began
+// proceed goes back to the checkpoint in a folder that is claimed.
+func (r *Run[T]) proceed(c Config[T], p Parts[T]) (err error) {
+	if err := r.readResult(c); err != nil || r.ended != nil { // it may have ended just before
+		return err
 	}
-	size, err := r.load(r.path(CheckpointFile))
+	if r.Trainer, err = New(c, p); err != nil {
+		return err
+	}
+	_, noCheckpoint := os.Lstat(r.path(CheckpointFile))
+	info, noMetrics := os.Lstat(r.path(MetricsFile))
+	if errors.Is(noCheckpoint, fs.ErrNotExist) && (errors.Is(noMetrics, fs.ErrNotExist) || noMetrics == nil && info.Size() == 0) {
+		return r.start() // it was killed before it began
+	}
+	size, sum, err := r.load(r.path(CheckpointFile))
 	if err != nil {
 		return err
 	}
-	if size > r.size {
-		return fmt.Errorf("train: %s: expected at least the %d bytes that it had at the checkpoint, found %d: the folder is damaged; start again in another one with its %s",
-			r.path(MetricsFile), size, r.size, ConfigFile)
+	if err := r.openMetrics(0); err != nil {
+		return err
+	}
+	if err := r.rewind(size, sum); err != nil {
+		return err
+	}
+	r.Warnings = append(r.Warnings, ChangesSince(r.path(EnvironmentFile), "run")...)
+	return nil
+}
+
+// rewind goes back to the metrics of the checkpoint, which had that size and checksum.
+func (r *Run[T]) rewind(size int64, sum string) error {
+	damaged := func(expected string, found any) error {
+		return fmt.Errorf("train: %s: expected %s, found %v: the folder is damaged; start again in another one with its %s",
+			r.path(MetricsFile), expected, found, ConfigFile)
+	}
+	switch n, err := io.CopyN(r.sum, r.metrics, size); {
+	case errors.Is(err, io.EOF):
+		return damaged(fmt.Sprintf("at least the %d bytes that it had at the checkpoint", size), n)
+	case err != nil:
+		return fmt.Errorf("train: %w", err)
+	}
+	switch found := r.metricsSum(); {
+	case sum == "":
+		r.Warnings = append(r.Warnings, fmt.Sprintf("%s has no checksum, as the run was begun by an earlier version: that its lines are as they were written is not known", r.path(MetricsFile)))
+	case found != sum:
+		return damaged(fmt.Sprintf("the SHA-256 %.12s… of its first %d bytes that it had at the checkpoint", sum, size), fmt.Sprintf("%.12s…", found))
 	}
 	if err := r.metrics.Truncate(size); err != nil {
 		return fmt.Errorf("train: %w", err)
 	}
-	if r.size, err = r.metrics.Seek(size, io.SeekStart); err != nil {
-		return fmt.Errorf("train: %w", err)
-	}
-	var began Environment
-	if text, err := os.ReadFile(r.path(EnvironmentFile)); err == nil && json.Unmarshal(text, &began) == nil {
-		r.Warnings = began.changes(ReadEnvironment(r.Config.Train.Seed))
-	}
+	r.size = size
 	return nil
 }
 
+func (r *Run[T]) metricsSum() string { return fmt.Sprintf("%x", r.sum.Sum(nil)) }
+
 // Close gives the folder free. The run cannot be trained after it.
 func (r *Run[T]) Close() error {
-	if r.metrics == nil {
-		return nil
+	var err error
+	if r.metrics != nil {
+		err = r.metrics.Close()
 	}
-	return r.metrics.Close() // which also unlocks it
+	if r.folder != nil {
+		r.folder.Close()
+	}
+	r.metrics, r.folder = nil, nil
+	return err
 }
 
 func (r *Run[T]) path(file string) string { return filepath.Join(r.Dir, file) }
@@ -234,7 +327,47 @@ func (r *Run[T]) Train(ctx context.Context, notify func(StepRecord, *EpochRecord
 	if res.Train.Score, err = r.score(ctx, r.fit); err != nil {
 		return r.stop(ctx, err)
 	}
-	return res, WriteJSON(r.path(ResultFile), res)
+	return res, r.end(res)
+}
+
+// end writes the result, when all that belongs to the run is in its folder.
+func (r *Run[T]) end(res *Result) error {
+	if err := r.whole(); err != nil {
+		return err
+	}
+	res.Metrics = r.metricsSum()
+	if text, err := atomicfile.Read(r.path(MetricsFile)); err != nil || fmt.Sprintf("%x", sha256.Sum256(text)) != res.Metrics {
+		return fmt.Errorf("train: %w", &folder.LostError{Path: r.path(MetricsFile), What: "changed by someone else"})
+	}
+	if err := r.folder.WriteJSON(ResultFile, res); err != nil {
+		return fmt.Errorf("train: %w", err)
+	}
+	return r.whole()
+}
+
+// whole demands the files of the run.
+func (r *Run[T]) whole() error {
+	err := r.folder.Demand(ConfigFile, EnvironmentFile, MetricsFile, CheckpointFile)
+	if err == nil {
+		err = r.sameMetrics()
+	}
+	if err != nil {
+		return fmt.Errorf("train: %w", err)
+	}
+	return nil
+}
+
+// sameMetrics demands that the metrics that are written to are those in the folder.
+func (r *Run[T]) sameMetrics() error {
+	own, err := r.metrics.Stat()
+	if err != nil {
+		return err
+	}
+	now, err := os.Lstat(r.path(MetricsFile))
+	if err != nil || !os.SameFile(own, now) || now.Size() != r.size {
+		return &folder.LostError{Path: r.path(MetricsFile), What: "removed or changed"}
+	}
+	return nil
 }
 
 // stop saves the state of a run that did not come to its end.
@@ -250,7 +383,7 @@ func (r *Run[T]) stop(ctx context.Context, cause error) (*Result, error) {
 		if s, err := r.Test(ctx); err == nil {
 			res.Test = s
 		}
-		if err := WriteJSON(r.path(ResultFile), res); err != nil {
+		if err := r.end(res); err != nil {
 			return nil, errors.Join(cause, err)
 		}
 		return res, cause
@@ -277,34 +410,69 @@ func (r *Run[T]) result(status string) *Result {
 
 func (r *Run[T]) peakBytes() int { return max(r.peak, r.Bytes()) }
 
-func readResult(path string) (*Result, error) {
-	data, err := os.ReadFile(path)
+// readResult reads the result of a run that has ended, and what it says of the metrics.
+func (r *Run[T]) readResult(c Config[T]) error {
+	path := r.path(ResultFile)
+	var res Result
+	sealed, err := folder.ReadJSON(path, &res)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+		return nil
+	}
+	if err == nil {
+		err = res.check(c.Task.Name, c.Model.Name, c.Rule.Name, c.Train.Seed)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("train: %w", err)
+		return fmt.Errorf("train: %s: expected the result of a run: %w; remove the file to have it made again", path, err)
 	}
-	var res Result
-	if err := json.Unmarshal(data, &res); err != nil {
-		return nil, fmt.Errorf("train: %s: expected the result of a run: %w; remove the file to have it made again", path, err)
+	r.ended, res.Run = &res, r.Dir
+	if !sealed {
+		r.Warnings = append(r.Warnings, fmt.Sprintf("%s has no checksum, as the run was made by an earlier version: that it is as it was written is not known", path))
 	}
-	return &res, nil
+	if res.Metrics == "" {
+		return nil
+	}
+	switch metrics, err := atomicfile.Read(r.path(MetricsFile)); {
+	case errors.Is(err, fs.ErrNotExist):
+		r.Warnings = append(r.Warnings, fmt.Sprintf("%s is gone", r.path(MetricsFile)))
+	case err != nil:
+		return fmt.Errorf("train: %w", err)
+	case fmt.Sprintf("%x", sha256.Sum256(metrics)) != res.Metrics:
+		return fmt.Errorf("train: %s: expected the SHA-256 %.12s… that it had when the run ended, found %.12x…: the file is damaged", r.path(MetricsFile), res.Metrics, sha256.Sum256(metrics))
+	}
+	return nil
 }
 
-// openMetrics opens metrics.jsonl and locks it, so that no two processes write to it.
-func (r *Run[T]) openMetrics() error {
-	f, err := os.OpenFile(r.path(MetricsFile), os.O_WRONLY|os.O_CREATE, 0o666)
-	if err != nil {
+// check demands values that a result of that run can have.
+func (r *Result) check(task, model, rule string, seed uint64) error {
+	if r.Task != task || r.Model != model || r.Rule != rule || r.Seed != seed {
+		return fmt.Errorf("found that of the task %q, model %q, rule %q and seed %d, where %s says %q, %q, %q and %d", r.Task, r.Model, r.Rule, r.Seed, ConfigFile, task, model, rule, seed)
+	}
+	if r.Status != Done && r.Status != Diverged {
+		return fmt.Errorf("status: expected %s or %s, found %q", Done, Diverged, r.Status)
+	}
+	for _, v := range []struct {
+		name    string
+		value   float64
+		largest float64
+	}{
+		{"test.accuracy", float64(r.Test.Accuracy), 1}, {"train.accuracy", float64(r.Train.Accuracy), 1},
+		{"evals_per_step", float64(r.EvalsPerStep), math.Inf(1)}, {"wall_s", r.WallS, math.Inf(1)}, {"peak_bytes", float64(r.PeakBytes), math.Inf(1)},
+		{"train.epochs", float64(r.Train.Epochs), math.Inf(1)}, {"train.steps", float64(r.Train.Steps), math.Inf(1)},
+		{"train.samples", float64(r.Train.Samples), math.Inf(1)}, {"train.unconverged", float64(r.Train.Unconverged), math.Inf(1)},
+	} {
+		if v.value < 0 || v.value > v.largest { // NaN is what was not measured
+			return fmt.Errorf("%s: expected a number from 0 to %g, found %g", v.name, v.largest, v.value)
+		}
+	}
+	return nil
+}
+
+// openMetrics opens metrics.jsonl.
+func (r *Run[T]) openMetrics(flag int) (err error) {
+	if r.metrics, err = r.folder.OpenFile(MetricsFile, os.O_RDWR|flag); err != nil {
 		return fmt.Errorf("train: %w", err)
 	}
-	r.metrics = f
-	if err := lock(f); err != nil {
-		return fmt.Errorf("train: %s is in use by another process: wait for it to end, or choose another folder (%w)", r.Dir, err)
-	}
-	if r.size, err = f.Seek(0, io.SeekEnd); err != nil {
-		return fmt.Errorf("train: %w", err)
-	}
+	r.sum = sha256.New()
 	return nil
 }
 
@@ -319,66 +487,6 @@ func (r *Run[T]) record(line any) error {
 		return fmt.Errorf("train: %w", err)
 	}
 	r.size += int64(n)
-	return nil
-}
-
-// MakeFolder makes the folder of a new run. It may be there already if it is empty. undo
-// takes away the folder, if it is new, and everything in it.
-func MakeFolder(dir string) (undo func(), err error) {
-	entries, err := os.ReadDir(dir)
-	isNew := errors.Is(err, fs.ErrNotExist)
-	if err != nil && !isNew {
-		return nil, fmt.Errorf("train: run folder: %w", err)
-	}
-	files, resumable := 0, false
-	for _, e := range entries {
-		if !strings.HasPrefix(e.Name(), ".") {
-			files++
-		}
-		resumable = resumable || e.Name() == ConfigFile
-	}
-	if files > 0 {
-		hint := "choose another"
-		if resumable {
-			hint = fmt.Sprintf("continue the run in it with --resume %s, or choose another", dir)
-		}
-		return nil, fmt.Errorf("train: run folder %s: expected a new or empty folder, found %d files in it: %s", dir, files, hint)
-	}
-	if err := os.MkdirAll(dir, 0o777); err != nil {
-		return nil, fmt.Errorf("train: run folder: %w", err)
-	}
-	undo = func() {
-		entries, _ := os.ReadDir(dir)
-		for _, e := range entries {
-			if !strings.HasPrefix(e.Name(), ".") {
-				os.Remove(filepath.Join(dir, e.Name()))
-			}
-		}
-		if isNew {
-			os.Remove(dir)
-		}
-	}
-	probe, err := os.CreateTemp(dir, ".probe-*")
-	if err != nil {
-		undo()
-		return nil, fmt.Errorf("train: run folder: %w", err)
-	}
-	probe.Close()
-	return undo, os.Remove(probe.Name())
-}
-
-// WriteJSON writes v as a file, by rename.
-func WriteJSON(path string, v any) error {
-	text, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
-		return fmt.Errorf("train: %s: %w", path, err)
-	}
-	err = atomicfile.Write(path, func(w io.Writer) error {
-		_, err := w.Write(append(text, '\n'))
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("train: %w", err)
-	}
+	r.sum.Write(b.Bytes())
 	return nil
 }

@@ -106,6 +106,8 @@ const (
 	slotPrefix  = "optim/"
 	warmPrefix  = "warm/"
 
+	metricsSum = "metrics_sha256" // of the first metrics_bytes bytes
+
 	flossingText       = "flossing"
 	flossingBestPrefix = "flossing/best/"
 	flossingSlotPrefix = "flossing/optim/"
@@ -178,6 +180,9 @@ func (r *Run[T]) save() error {
 	if err := r.metrics.Sync(); err != nil && !errors.Is(err, errors.ErrUnsupported) {
 		return fmt.Errorf("train: %w", err)
 	}
+	if err := r.sameMetrics(); err != nil {
+		return fmt.Errorf("train: %w", err)
+	}
 	f := checkpoint.File{Tensors: map[string]checkpoint.Tensor{}, Meta: map[string]string{}}
 	for name, p := range r.parameters() {
 		f.Tensors[name] = checkpoint.Of(p.Data, p.Shape...)
@@ -198,18 +203,20 @@ func (r *Run[T]) save() error {
 	for path, value := range r.Config.identity() {
 		f.Meta["config/"+path] = value
 	}
-	if err := checkpoint.Save(r.path(CheckpointFile), f); err != nil {
+	f.Meta[metricsSum] = r.metricsSum()
+	save := func() error { return checkpoint.Save(r.path(CheckpointFile), f) }
+	if err := r.folder.Make(save, CheckpointFile); err != nil {
 		return fmt.Errorf("train: %w", err)
 	}
 	return nil
 }
 
-// load restores a checkpoint and returns how long the metrics were. With an error the
-// trainer is as it was.
-func (r *Run[T]) load(path string) (metrics int64, err error) {
+// load restores a checkpoint and returns how long the metrics were, and their SHA-256 where
+// it is known. With an error the trainer is as it was.
+func (r *Run[T]) load(path string) (metrics int64, sum string, err error) {
 	f, err := checkpoint.Load(path)
 	if err != nil {
-		return 0, fmt.Errorf("train: %w; the folder is left as it is: begin the run again in another one with --config %s", err, r.path(ConfigFile))
+		return 0, "", fmt.Errorf("train: %w; the folder is left as it is: begin the run again in another one with --config %s", err, r.path(ConfigFile))
 	}
 	saved := map[string]string{}
 	for k, v := range f.Meta {
@@ -224,7 +231,7 @@ func (r *Run[T]) load(path string) (metrics int64, err error) {
 		}
 	}
 	if d := differences(saved, r.Config.identity()); len(d) > 0 {
-		return 0, &ConfigurationError{Source: path, Differences: d}
+		return 0, "", &ConfigurationError{Source: path, Differences: d}
 	}
 	var steps int64
 	var peak int
@@ -232,37 +239,37 @@ func (r *Run[T]) load(path string) (metrics int64, err error) {
 	for _, c := range at.counters(&metrics, &steps, &peak) {
 		text, ok := f.Meta[c.name]
 		if !ok {
-			return 0, fmt.Errorf("train: %s: expected the text %q, found none: it is not the checkpoint of a run", path, c.name)
+			return 0, "", fmt.Errorf("train: %s: expected the text %q, found none: it is not the checkpoint of a run", path, c.name)
 		}
 		if err := c.parse(text); err != nil {
-			return 0, fmt.Errorf("train: %s: %s: %w", path, c.name, err)
+			return 0, "", fmt.Errorf("train: %s: %s: %w", path, c.name, err)
 		}
 	}
 	if at.Step < 0 || at.Step > r.Steps() || at.Scored < 0 || at.Scored > at.Step/r.batches.Len() || metrics < 0 {
-		return 0, fmt.Errorf("train: %s: expected a step from 0 to %d, found step %d after %d epochs", path, r.Steps(), at.Step, at.Scored)
+		return 0, "", fmt.Errorf("train: %s: expected a step from 0 to %d, found step %d after %d epochs", path, r.Steps(), at.Step, at.Scored)
 	}
 	parameters, values := r.parameters(), map[string][]T{}
 	for name, p := range parameters {
 		if values[name], err = checkpoint.As[T](f, name, p.Shape...); err != nil {
-			return 0, fmt.Errorf("train: %w", err)
+			return 0, "", fmt.Errorf("train: %w", err)
 		}
 	}
 	slots, err := slotsOf[T](f, slotPrefix)
 	if err != nil {
-		return 0, err
+		return 0, "", err
 	}
 	starts := map[string][]T{}
 	for name, states := range r.warm.slots() {
 		if starts[name], err = checkpoint.As[T](f, warmPrefix+name, len(*states)); err != nil {
-			return 0, fmt.Errorf("train: %w", err)
+			return 0, "", fmt.Errorf("train: %w", err)
 		}
 	}
 	flossing, err := r.loadFlossing(path, f, at.Step)
 	if err != nil {
-		return 0, err
+		return 0, "", err
 	}
 	if err := r.state.Restore(steps, slots); err != nil {
-		return 0, fmt.Errorf("train: %s: %w", path, err)
+		return 0, "", fmt.Errorf("train: %s: %w", path, err)
 	}
 	for name, v := range values {
 		copy(parameters[name].Data, v)
@@ -271,7 +278,7 @@ func (r *Run[T]) load(path string) (metrics int64, err error) {
 	r.warm.restore(starts)
 	r.flosser = flossing
 	r.progress, r.peak = at, peak
-	return metrics, nil
+	return metrics, f.Meta[metricsSum], nil
 }
 
 // slotsOf are the tensors of an optimiser.

@@ -2,18 +2,27 @@ package train
 
 import (
 	"bufio"
+	"cmp"
+	"crypto/sha256"
+	"errors"
 	"fmt"
+	"io"
+	"io/fs"
+	"maps"
 	"os"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
+	"sync"
 
+	"attractor/internal/folder"
 	"attractor/internal/kernels"
 )
 
 // Environment is what a run was begun with.
 type Environment struct {
-	Program      string            `json:"program"` // version of attractor
+	Program      string            `json:"program"` // version of attractor, and the build where that does not say all
 	Go           string            `json:"go"`
 	OS           string            `json:"os"` // for instance linux/amd64
 	CPU          string            `json:"cpu,omitempty"`
@@ -35,6 +44,7 @@ func ReadEnvironment(seed uint64) Environment {
 	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
+		e.Program = identified(e.Program)
 		return e
 	}
 	for _, m := range append(info.Deps, &info.Main) {
@@ -48,21 +58,67 @@ func ReadEnvironment(seed uint64) Environment {
 			e.Modules[m.Path] = m.Version
 		}
 	}
+	e.Program = identified(e.Program)
 	return e
 }
 
+// identified adds the build to a version that stands for many: that of a program built without
+// version control, or from changed files.
+func identified(version string) string {
+	if version != "devel" && !strings.HasSuffix(version, "+dirty") {
+		return version
+	}
+	if id := build(); id != "" {
+		return version + "." + id
+	}
+	return version
+}
+
+// build is the beginning of the SHA-256 of the program's file, or nothing where that cannot be read.
+var build = sync.OnceValue(func() string {
+	path, err := os.Executable()
+	if err != nil {
+		return ""
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	sum := sha256.New()
+	if _, err := io.Copy(sum, f); err != nil {
+		return ""
+	}
+	return fmt.Sprintf("%.6x", sum.Sum(nil))
+})
+
+// ChangesSince says in what the surroundings differ from those in a file that was written when
+// something began, a run for instance, and whether that is known.
+func ChangesSince(path, what string) []string {
+	var then Environment
+	switch _, err := folder.ReadJSON(path, &then); {
+	case errors.Is(err, fs.ErrNotExist):
+		return []string{fmt.Sprintf("%s is missing: whether the %s goes on with the program and on the processor that it began with is not known, and the last bits of the results may differ", path, what)}
+	case err != nil:
+		return []string{fmt.Sprintf("%s: %v: whether the %s goes on with the program and on the processor that it began with is not known, and the last bits of the results may differ", path, err, what)}
+	}
+	return then.changes(what, ReadEnvironment(then.Seed))
+}
+
 // changes says in what the surroundings differ in which the last bits of a result may.
-func (e Environment) changes(now Environment) []string {
+func (e Environment) changes(what string, now Environment) []string {
 	var out []string
-	for _, c := range []struct{ what, then, now string }{
-		{"attractor", e.Program, now.Program},
-		{"Go", e.Go, now.Go},
-		{"the system", e.OS, now.OS},
-		{"the instruction set", e.Instructions, now.Instructions},
-	} {
-		if c.then != c.now {
-			out = append(out, fmt.Sprintf("%s was %s when the run began and is %s now: the last bits of the results may differ", c.what, c.then, c.now))
+	tell := func(name, then, now string) {
+		if then != now {
+			out = append(out, fmt.Sprintf("%s was %s when the %s began and is %s now: the last bits of the results may differ", name, then, what, now))
 		}
+	}
+	tell("attractor", e.Program, now.Program)
+	tell("Go", e.Go, now.Go)
+	tell("the system", e.OS, now.OS)
+	tell("the instruction set", e.Instructions, now.Instructions)
+	for _, path := range slices.Sorted(maps.Keys(e.Modules)) {
+		tell(path, e.Modules[path], cmp.Or(now.Modules[path], "missing"))
 	}
 	return out
 }

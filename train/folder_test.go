@@ -40,7 +40,7 @@ type folderOf struct {
 	Result  Result
 }
 
-func folder(t testing.TB, dir string, res *Result) folderOf {
+func kept(t testing.TB, dir string, res *Result) folderOf {
 	t.Helper()
 	f, err := checkpoint.Load(filepath.Join(dir, CheckpointFile))
 	if err != nil {
@@ -79,7 +79,7 @@ func whole[T deq.Float](t testing.TB, c Config[T]) folderOf {
 	if res.Status != Done || res.Train.Epochs != c.Train.Epochs {
 		t.Fatalf("trained %+v", res)
 	}
-	return folder(t, dir, res)
+	return kept(t, dir, res)
 }
 
 var resumed = []struct {
@@ -148,7 +148,7 @@ func interrupted[T deq.Float](t *testing.T, c Config[T]) {
 			if sittings < 3 {
 				t.Errorf("done in %d sittings: nothing was interrupted", sittings)
 			}
-			same(t, want, folder(t, dir, res))
+			same(t, want, kept(t, dir, res))
 			return
 		}
 		if !errors.Is(err2, context.Canceled) || res.Status != Interrupted {
@@ -196,7 +196,7 @@ func TestResumeInFlossing(t *testing.T) {
 			}
 			run.Close()
 			if err2 == nil {
-				same(t, want, folder(t, dir, res))
+				same(t, want, kept(t, dir, res))
 				break
 			}
 			if !errors.Is(err2, context.Canceled) || res.Status != Interrupted {
@@ -247,7 +247,7 @@ func TestResumeAfterKill(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			want := folder(t, dir, res)
+			want := kept(t, dir, res)
 			for _, dir := range copies {
 				run, err := OpenRun(dir, c, Ours[float32]())
 				if err != nil {
@@ -258,7 +258,7 @@ func TestResumeAfterKill(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				same(t, want, folder(t, dir, res))
+				same(t, want, kept(t, dir, res))
 			}
 		})
 	}
@@ -299,7 +299,7 @@ func TestResumeBeforeBegin(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	same(t, want, folder(t, dir, res))
+	same(t, want, kept(t, dir, res))
 }
 
 // TestCores trains on one core and on two.
@@ -543,6 +543,7 @@ func TestDiskFull(t *testing.T) {
 		t.Errorf("files were changed (-before +after):\n%s", d)
 	}
 	metrics.Close()
+	run.Close()
 	again, err := OpenRun(dir, c, Ours[float32]())
 	if err != nil {
 		t.Fatal(err)
@@ -552,47 +553,7 @@ func TestDiskFull(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	same(t, want, folder(t, dir, res))
-}
-
-func TestMakeFolder(t *testing.T) {
-	tmp := t.TempDir()
-	write(t, filepath.Join(tmp, "file"), nil)
-	for _, dir := range []string{"empty", "full", "run", "leftover"} {
-		if err := os.Mkdir(filepath.Join(tmp, dir), 0o777); err != nil {
-			t.Fatal(err)
-		}
-	}
-	write(t, filepath.Join(tmp, "full", "a"), nil)
-	write(t, filepath.Join(tmp, "run", ConfigFile), nil)
-	write(t, filepath.Join(tmp, "leftover", ".config.yaml.tmp-1"), nil)
-	for _, tt := range []struct{ dir, want string }{
-		{"new", ""},
-		{"new/deep/er", ""},
-		{"empty", ""},
-		{"leftover", ""},
-		{"full", "found 1 files in it: choose another"},
-		{"run", "--resume"},
-		{"file", "file"},
-		{"file/below", "file"},
-	} {
-		undo, err := MakeFolder(filepath.Join(tmp, tt.dir))
-		if tt.want == "" {
-			if err != nil {
-				t.Errorf("%s: %v", tt.dir, err)
-				continue
-			}
-			write(t, filepath.Join(tmp, tt.dir, "x"), nil)
-			undo()
-			if _, err := os.Stat(filepath.Join(tmp, tt.dir, "x")); err == nil {
-				t.Errorf("%s: undo left a file", tt.dir)
-			}
-			continue
-		}
-		if err == nil || !strings.Contains(err.Error(), tt.want) {
-			t.Errorf("%s: %v; want an error with %q", tt.dir, err, tt.want)
-		}
-	}
+	same(t, want, kept(t, dir, res))
 }
 
 // TestCreateLeavesNothing begins runs that cannot begin.
@@ -609,12 +570,12 @@ func TestCreateLeavesNothing(t *testing.T) {
 
 func TestEnvironmentChanges(t *testing.T) {
 	now := ReadEnvironment(1)
-	if c := now.changes(now); c != nil {
+	if c := now.changes("run", now); c != nil {
 		t.Errorf("changes of nothing: %q", c)
 	}
 	then := now
 	then.Instructions = "abacus"
-	if c := then.changes(now); len(c) != 1 || !strings.Contains(c[0], "abacus when the run began") {
+	if c := then.changes("run", now); len(c) != 1 || !strings.Contains(c[0], "abacus when the run began") {
 		t.Errorf("changes = %q", c)
 	}
 }

@@ -27,7 +27,10 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -36,6 +39,7 @@ import (
 	"attractor/internal/budget"
 	"attractor/internal/catalog"
 	"attractor/internal/datasets"
+	"attractor/internal/kernels"
 	"attractor/internal/options"
 	"attractor/internal/quote"
 	"attractor/train"
@@ -44,14 +48,55 @@ import (
 // Main runs the program with the arguments of the process and ends it with its exit code.
 // The two lists hold the same parts, one for each number type.
 func Main(parts32 train.Parts[float32], parts64 train.Parts[float64]) {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) { // as by nohup
+		signals = append(signals, syscall.SIGHUP)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), signals...)
 	budget.Observe()
-	context.AfterFunc(ctx, stop) // the second signal ends the process at once
 	p := &program{
 		name:    strings.TrimSuffix(filepath.Base(os.Args[0]), ".exe"),
 		parts32: parts32, parts64: parts64, stdout: os.Stdout, stderr: os.Stderr,
 	}
+	context.AfterFunc(ctx, func() {
+		stop() // the second signal ends the process at once
+		p.interrupt()
+	})
 	os.Exit(p.run(ctx, os.Args[1:]))
+}
+
+// patience is how long a command may take to end by itself after an interrupt.
+const patience = 1500 * time.Millisecond
+
+// interrupt ends the process if the command does not end by itself, as in the middle of one
+// long computation. One that saves a state that would be lost may take its time.
+func (p *program) interrupt() {
+	time.Sleep(patience)
+	if p.saving.Load() {
+		fmt.Fprintf(p.stderr, "%s: interrupted: the step that was begun is ended and the state saved; a second Ctrl-C stops at once\n", p.name)
+		return
+	}
+	p.mu.Lock() // and never gives it back
+	if p.release != nil {
+		released := make(chan struct{})
+		go func() {
+			p.release()
+			close(released)
+		}()
+		select {
+		case <-released:
+		case <-time.After(patience / 5): // a file is being written; what is left is as after a kill
+		}
+	}
+	fmt.Fprintf(p.stderr, "%s: %v\n", p.name, errInterrupted)
+	os.Exit(exitInterrupted)
+}
+
+// atEnd has release called if the process is ended by an interrupt.
+func (p *program) atEnd(release func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.release = release
 }
 
 // The exit codes.
@@ -74,17 +119,24 @@ type program struct {
 
 	quiet, json bool
 	log         *slog.Logger
+
+	saving  atomic.Bool // a state is kept that an interrupt must save
+	mu      sync.Mutex
+	release func() // what gives free and takes away what must not stay
 }
 
 // run executes a command line and returns the exit code.
 func (p *program) run(ctx context.Context, args []string) int {
 	p.args = args
 	p.log = slog.New(slog.NewTextHandler(p.stderr, nil))
+	out := &output{w: p.stdout}
+	p.stdout = out
 	root := p.root()
 	root.SetArgs(args)
-	root.SetOut(p.stdout)
-	root.SetErr(p.stderr)
 	cmd, err := execute(ctx, root)
+	if err == nil && out.err != nil {
+		err = fmt.Errorf("the standard output could not be written: %w", out.err)
+	}
 	if err == nil {
 		return exitDone
 	}
@@ -122,6 +174,21 @@ func execute(ctx context.Context, root *cobra.Command) (cmd *cobra.Command, err 
 	return root.ExecuteContextC(ctx)
 }
 
+// output is a writer that remembers the first error, so that no command can forget it.
+type output struct {
+	w   io.Writer
+	err error
+}
+
+func (o *output) Write(b []byte) (int, error) {
+	if o.err != nil {
+		return 0, o.err
+	}
+	n, err := o.w.Write(b)
+	o.err = err
+	return n, err
+}
+
 func (p *program) root() *cobra.Command {
 	cobra.EnableCommandSorting = false
 	root := &cobra.Command{
@@ -137,9 +204,14 @@ Begin with "` + p.name + ` compare". A name from "` + p.name + ` list" is explai
 			if p.quiet {
 				p.log = slog.New(slog.NewTextHandler(p.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 			}
-			return finiteFlags(cmd)
+			if cmd.Name() == "doctor" { // which says what is wrong with the kernels among other things
+				return finiteFlags(cmd)
+			}
+			return errors.Join(usage(kernels.StartError()), finiteFlags(cmd))
 		},
 	}
+	root.SetOut(p.stdout)
+	root.SetErr(p.stderr)
 	root.PersistentFlags().BoolVarP(&p.quiet, "quiet", "q", false, "no progress and no messages but warnings")
 	root.SetFlagErrorFunc(p.flagError)
 	root.AddCommand(p.compareCommand(), p.trainCommand(), p.reproduceCommand(), p.gradcheckCommand(), p.solveCommand(), p.analyzeCommand(), p.meanfieldCommand(), p.explainCommand(), p.benchCommand(),
@@ -262,6 +334,9 @@ func (p *program) printJSON(v any) error {
 
 // isTerminal reports whether someone is looking at w.
 func isTerminal(w io.Writer) bool {
+	if o, ok := w.(*output); ok {
+		w = o.w
+	}
 	f, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }

@@ -22,6 +22,7 @@ import (
 	"attractor/internal/atomicfile"
 	"attractor/internal/catalog"
 	"attractor/internal/figure"
+	"attractor/internal/folder"
 	"attractor/train"
 	"attractor/train/compare"
 	"attractor/train/tasks"
@@ -53,6 +54,15 @@ type planFile struct {
 	Rates    compare.Rates           `json:"rates,omitempty"` // each rule's own, where they were given
 	Tune     bool                    `json:"tune,omitempty"`  // learning rates are chosen
 	Command  string                  `json:"command"`
+	Config   string                  `json:"config,omitempty"` // config.yaml, so that this file alone says all
+}
+
+// same reports whether two plans are the same, however they were asked for.
+func (p planFile) same(q planFile) bool {
+	p.Command, q.Command = "", ""
+	a, err1 := json.Marshal(p)
+	b, err2 := json.Marshal(q)
+	return err1 == nil && err2 == nil && bytes.Equal(a, b)
 }
 
 // The files of a comparison besides those of every run.
@@ -234,20 +244,20 @@ func once[T comparable](flag string, list []T) error {
 
 // continued takes the plan from the folder that is continued and refuses another one.
 func (f *compareFlags) continued(flags *pflag.FlagSet) (saved string, err error) {
-	if err := isRun(f.resume); err != nil {
-		return "", err
+	if _, err := os.Stat(f.resume); err != nil {
+		return "", usagef("--resume: %w", err)
 	}
 	path := filepath.Join(f.resume, planName)
-	text, err := os.ReadFile(path)
+	var old planFile
+	_, err = folder.ReadJSON(path, &old)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", usagef("--resume: %s is not the folder of a comparison: it has no %s", f.resume, planName)
 	}
 	if err != nil {
-		return "", usage(err)
-	}
-	var old planFile
-	if err := json.Unmarshal(text, &old); err != nil {
 		return "", usagef("%s: expected the plan of a comparison: %w", path, err)
+	}
+	if err := f.savedConfig(old); err != nil {
+		return "", usage(err)
 	}
 	e := &train.ConfigurationError{Source: path}
 	differ := func(flag string, given bool, old, now any) {
@@ -302,23 +312,30 @@ func compareRules[T deq.Float](ctx context.Context, p *program, f *compareFlags,
 			return usagef("--rates %s: %w: choose it by %s compare --tune", f.rates, err, p.name)
 		}
 	}
-	dir, done, err := compareFolder(f, c, parts)
+	if f.resume != "" {
+		if err := sameConfig(f, c, parts); err != nil {
+			return usage(err)
+		}
+		if done, err := p.ended(f); done || err != nil {
+			return err
+		}
+	}
+	work, done, err := p.compareFolder(f, func(w io.Writer) error { return c.Write(w, parts) }, c.Task.Name)
 	if err != nil {
 		return usage(err)
 	}
-	if f.plan.Tune {
-		return tuneRules(ctx, p, f, c, parts, dir, done)
-	}
-	if text, err := os.ReadFile(filepath.Join(dir, train.ResultFile)); err == nil {
-		var r compare.Result
-		if err := json.Unmarshal(text, &r); err != nil {
-			return usagef("%s: expected the result of a comparison: %w; remove the file to have it made again", filepath.Join(dir, train.ResultFile), err)
+	defer work.Close()
+	if f.resume != "" { // it may have ended just before the folder was given free
+		if done, err := p.ended(f); done || err != nil {
+			return err
 		}
-		return p.printComparison(&r, dir)
+	}
+	if f.plan.Tune {
+		return tuneRules(ctx, p, f, c, parts, work, done)
 	}
 	var settings []compare.Setting
 	var locality []compare.Locality
-	err = p.follow(ctx, f, "compare", dir, len(done), func(ctx context.Context, notify func(compare.Event)) (err error) {
+	err = p.follow(ctx, f, "compare", work, done, func(ctx context.Context, notify func(compare.Event)) (err error) {
 		if locality, err = compare.Localities(ctx, c, parts, f.onlookers()); err != nil {
 			return err
 		}
@@ -346,18 +363,50 @@ func compareRules[T deq.Float](ctx context.Context, p *program, f *compareFlags,
 			Precision: c.Train.Precision, Date: time.Now().Format(time.RFC3339),
 		},
 	}
-	if err := writeComparison(dir, r, citations(c, parts, f.onlookers())); err != nil {
+	if err := writeComparison(work, r, citations(c, parts, f.onlookers())); err != nil {
 		return err
 	}
-	return p.printComparison(r, dir)
+	return p.printComparison(r, work.Dir)
+}
+
+// ended prints what has come of a comparison or a choice of learning rates that has ended.
+func (p *program) ended(f *compareFlags) (bool, error) {
+	if f.plan.Tune {
+		return p.tuned(f)
+	}
+	path := filepath.Join(f.resume, train.ResultFile)
+	var r compare.Result
+	sealed, err := folder.ReadJSON(path, &r)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err == nil {
+		err = r.Check()
+	}
+	if err != nil {
+		return false, usagef("%s: expected the result of a comparison: %w; remove the file to have it made again", path, err)
+	}
+	if !sealed {
+		p.warnUnsealed(path)
+	}
+	return true, p.printComparison(&r, f.resume)
+}
+
+// warnUnsealed warns of files of an earlier version.
+func (p *program) warnUnsealed(what string) {
+	p.log.Warn(what + ": no checksum, as of an earlier version: that it is as it was written is not known")
 }
 
 // follow shows how far trials have come, and keeps those that have ended in the folder.
-func (p *program) follow(ctx context.Context, f *compareFlags, what, dir string, done int, run func(context.Context, func(compare.Event)) error) error {
+func (p *program) follow(ctx context.Context, f *compareFlags, what string, work *folder.Folder, done []compare.Trial, run func(context.Context, func(compare.Event)) error) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	m := p.meter(what)
-	m.say(what, "rules", strings.Join(f.plan.Rules, ","), "trials_done", done, "run", dir)
+	m.say(what, "rules", strings.Join(f.plan.Rules, ","), "trials_done", len(done), "run", work.Dir)
+	files := []string{planName, train.ConfigFile, train.EnvironmentFile}
+	for i := range done {
+		files = append(files, f.trialFile(&done[i]))
+	}
 	share := map[string]float64{} // how much of a trial is done
 	err := run(ctx, func(e compare.Event) {
 		key := trialName(e.Setting, e.Rule, e.Seed)
@@ -376,21 +425,24 @@ func (p *program) follow(ctx context.Context, f *compareFlags, what, dir string,
 		}
 		m.say("trial", "done", fmt.Sprintf("%d/%d", e.Done, e.Trials), "setting", e.Setting, "rule", e.Rule, "seed", e.Seed, "learning_rate", e.Trial.LearningRate,
 			"accuracy", short(train.Number(e.Trial.TestAccuracy)), "loss", short(train.Number(e.Trial.TestLoss)))
-		if f.plan.Tune {
-			key = fmt.Sprintf("%s-lr%g", key, e.Trial.LearningRate)
-		}
-		if err := train.WriteJSON(filepath.Join(dir, trialsName, key+".json"), e.Trial); err != nil {
+		file := f.trialFile(e.Trial)
+		if err := work.WriteJSON(file, e.Trial); err != nil {
 			stop(err)
+			return
 		}
+		files = append(files, file)
 	})
 	m.end()
+	if err == nil {
+		err = work.Demand(files...)
+	}
 	if err == nil {
 		return nil
 	}
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		err = errInterrupted
 	}
-	return fmt.Errorf("%w; the trials that have ended are saved; continue with: %s compare --resume %s", err, p.name, dir)
+	return fmt.Errorf("%w; the trials that have ended are saved; continue with: %s compare --resume %s", err, p.name, work.Dir)
 }
 
 // onlookers are the rules that look on: those compared, and those that do nothing else.
@@ -463,79 +515,193 @@ func (f *compareFlags) resolve(known interface{ Names() []string }, applicable f
 	return nil
 }
 
-// compareFolder makes the folder of a comparison, or opens one that is continued with the
-// trials in it.
-func compareFolder[T deq.Float](f *compareFlags, c train.Config[T], parts train.Parts[T]) (dir string, done []compare.Trial, err error) {
-	if f.resume != "" {
-		path := filepath.Join(f.resume, train.ConfigFile)
-		old, err := read(&configFlags{}, parts, path)
-		if err != nil {
-			return "", nil, err
-		}
-		if d := train.Differences(old, c); len(d) > 0 {
-			return "", nil, &train.ConfigurationError{Source: path, Differences: d}
-		}
-		done, err = readTrials(filepath.Join(f.resume, trialsName))
-		return f.resume, done, err
+// savedConfig takes the configuration from the plan that is continued, and demands that
+// config.yaml is that, where it is there.
+func (f *compareFlags) savedConfig(plan planFile) error {
+	path := filepath.Join(f.resume, train.ConfigFile)
+	text, err := atomicfile.Read(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && plan.Config != "":
+		f.config.saved = []byte(plan.Config)
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("--resume: %s is not the folder of a run: it has no %s", f.resume, train.ConfigFile)
+	case err != nil:
+		return err
+	case plan.Config != "" && plan.Config != string(text):
+		return fmt.Errorf("%s is not as it was written: remove it to have it made again", path)
+	default:
+		f.config.saved = text
 	}
-	if dir = f.out; dir == "" {
-		what := "compare-"
-		if f.plan.Tune {
-			what = "tune-"
-		}
-		dir = freeFolder(what + c.Task.Name)
-	}
-	undo, err := train.MakeFolder(dir)
+	return nil
+}
+
+// sameConfig refuses another configuration than that of the folder that is continued.
+func sameConfig[T deq.Float](f *compareFlags, c train.Config[T], parts train.Parts[T]) error {
+	path := filepath.Join(f.resume, train.ConfigFile)
+	old, err := read(&configFlags{saved: f.config.saved}, parts, path)
 	if err != nil {
-		return "", nil, err
+		return err
 	}
-	err = errors.Join(
-		os.Mkdir(filepath.Join(dir, trialsName), 0o777),
-		train.WriteJSON(filepath.Join(dir, train.EnvironmentFile), train.ReadEnvironment(0)),
-		train.WriteJSON(filepath.Join(dir, planName), f.plan),
-		atomicfile.Write(filepath.Join(dir, train.ConfigFile), func(w io.Writer) error { return c.Write(w, parts) }))
+	if d := train.Differences(old, c); len(d) > 0 {
+		return &train.ConfigurationError{Source: path, Differences: d}
+	}
+	return nil
+}
+
+// compareFolder claims the folder of a comparison, new or with the trials in it.
+func (p *program) compareFolder(f *compareFlags, config func(io.Writer) error, task string) (work *folder.Folder, done []compare.Trial, err error) {
+	var text strings.Builder
+	if err := config(&text); err != nil {
+		return nil, nil, err
+	}
+	what := "compare-"
+	if f.plan.Tune {
+		what = "tune-"
+	}
+	switch {
+	case f.resume != "":
+		work, err = folder.Open(f.resume)
+		if err == nil {
+			done, err = p.continueTrials(f, work)
+		}
+	case f.out != "":
+		f.plan.Config = text.String()
+		work, err = folder.Claim(f.out, f.suits)
+	default:
+		f.plan.Config = text.String()
+		work, err = folder.Fresh(train.DefaultFolder(what + task))
+	}
+	if err == nil && len(done) == 0 {
+		err = f.begin(work)
+	}
 	if err != nil {
-		undo()
+		if work != nil {
+			work.Close()
+		}
+		return nil, nil, err
 	}
-	return dir, nil, err
+	work.Keep()
+	return work, done, nil
+}
+
+// begin writes what is not there yet of a comparison without trials. A kill leaves the first
+// few of the files, from which it is begun again: the plan says all.
+func (f *compareFlags) begin(work *folder.Folder) error {
+	var err error
+	missing := func(name string) bool {
+		_, none := os.Lstat(work.Path(name))
+		return err == nil && errors.Is(none, fs.ErrNotExist)
+	}
+	if missing(planName) {
+		err = work.WriteJSON(planName, f.plan)
+	}
+	if missing(train.ConfigFile) {
+		err = work.Write(train.ConfigFile, func(w io.Writer) error {
+			_, err := io.WriteString(w, f.plan.Config)
+			return err
+		})
+	}
+	if missing(train.EnvironmentFile) {
+		err = work.WriteJSON(train.EnvironmentFile, train.ReadEnvironment(0))
+	}
+	return errors.Join(err, work.Mkdir(trialsName))
+}
+
+// suits refuses a folder with files in it, but for the beginning of this very comparison.
+func (f *compareFlags) suits(files []string) error {
+	if len(files) == 0 {
+		return nil
+	}
+	beginning := slices.Contains(files, planName)
+	for _, name := range files {
+		beginning = beginning && slices.Contains([]string{planName, train.ConfigFile, train.EnvironmentFile, trialsName}, name)
+	}
+	var old planFile
+	if beginning {
+		_, err := folder.ReadJSON(filepath.Join(f.out, planName), &old)
+		trials, _ := folder.Files(filepath.Join(f.out, trialsName))
+		beginning = err == nil && len(trials) == 0 && old.same(f.plan)
+	}
+	if !beginning {
+		return train.Occupied(f.out, files)
+	}
+	return nil
+}
+
+// trialFile is the file of a trial.
+func (f *compareFlags) trialFile(t *compare.Trial) string {
+	name := trialName(t.Setting, t.Rule, t.Seed)
+	if f.plan.Tune {
+		name = fmt.Sprintf("%s-lr%g", name, t.LearningRate)
+	}
+	return filepath.Join(trialsName, name+".json")
 }
 
 func trialName(setting, rule string, seed uint64) string {
 	return fmt.Sprintf("%s-%s-s%d", setting, rule, seed)
 }
 
-func readTrials(dir string) ([]compare.Trial, error) {
-	paths, err := filepath.Glob(filepath.Join(dir, "*.json"))
-	if err != nil {
+// continueTrials reads the trials that have ended, and warns of what has changed since.
+func (p *program) continueTrials(f *compareFlags, work *folder.Folder) ([]compare.Trial, error) {
+	names, err := folder.Files(work.Path(trialsName))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	if err := atomicfile.NoLink(work.Path(trialsName)); err != nil {
 		return nil, err
 	}
 	var trials []compare.Trial
-	for _, path := range paths {
-		text, err := os.ReadFile(path)
-		if err != nil {
-			return nil, err
+	unsealed := 0
+	for _, name := range names {
+		if filepath.Ext(name) != ".json" {
+			continue
 		}
+		path := work.Path(filepath.Join(trialsName, name))
 		var t compare.Trial
-		if err := json.Unmarshal(text, &t); err != nil {
+		sealed, err := folder.ReadJSON(path, &t)
+		if err == nil {
+			err = t.Check()
+		}
+		if err == nil && f.trialFile(&t) != filepath.Join(trialsName, name) {
+			err = fmt.Errorf("found that of %s", f.trialFile(&t))
+		}
+		if err != nil {
 			return nil, fmt.Errorf("%s: expected a trial: %w; remove the file to have the trial run again", path, err)
 		}
+		if !sealed {
+			unsealed++
+		}
 		trials = append(trials, t)
+	}
+	if unsealed > 0 {
+		p.warnUnsealed(fmt.Sprintf("%s: %d of %d trials", work.Path(trialsName), unsealed, len(trials)))
+	}
+	if _, err := os.Lstat(work.Path(train.EnvironmentFile)); len(trials) > 0 || err == nil {
+		for _, w := range train.ChangesSince(work.Path(train.EnvironmentFile), "comparison") {
+			p.log.Warn(w)
+		}
 	}
 	return trials, nil
 }
 
 // writeComparison writes report, figures and, last, the result.
-func writeComparison(dir string, r *compare.Result, cites []compare.Citation) error {
-	err := atomicfile.Write(filepath.Join(dir, reportName), func(w io.Writer) error { return compare.WriteReport(w, r, cites) })
+func writeComparison(work *folder.Folder, r *compare.Result, cites []compare.Citation) error {
+	err := work.Write(reportName, func(w io.Writer) error { return compare.WriteReport(w, r, cites) })
 	if err != nil {
 		return err
 	}
+	files := []string{reportName, train.ResultFile}
 	for _, f := range figures(r) {
-		if err := figure.Save(dir, f.Name, f.Figure); err != nil {
+		names := figure.Files(f.Name)
+		if err := work.Make(func() error { return figure.Save(work.Dir, f.Name, f.Figure) }, names...); err != nil {
 			return err
 		}
+		files = append(files, names...)
 	}
-	return train.WriteJSON(filepath.Join(dir, train.ResultFile), r)
+	if err := work.WriteJSON(train.ResultFile, r); err != nil {
+		return err
+	}
+	return work.Demand(files...)
 }
 
 // figures joins the figures of one name of all settings.

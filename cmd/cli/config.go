@@ -16,6 +16,7 @@ import (
 // configFlags are the flags that give a configuration.
 type configFlags struct {
 	file  string
+	saved []byte            // contents of the file that is read where none is given
 	sets  []string          // in the order of the command line
 	flags map[string]string // the flag that a set came from, where it was not --set
 }
@@ -79,6 +80,9 @@ func (c *configFlags) data(otherwise string) (source string, data []byte, err er
 	}
 	if source == "" {
 		return "defaults", nil, nil
+	}
+	if c.file == "" && c.saved != nil {
+		return source, c.saved, nil
 	}
 	data, err = os.ReadFile(source)
 	if err != nil {

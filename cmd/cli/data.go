@@ -15,6 +15,7 @@ import (
 	"attractor/internal/atomicfile"
 	"attractor/internal/catalog"
 	"attractor/internal/datasets"
+	"attractor/internal/folder"
 	"attractor/train/compare"
 	"attractor/train/tasks"
 )
@@ -272,6 +273,11 @@ func (p *program) dataFetch(ctx context.Context, args []string, from string) err
 	if s.Name == ownData {
 		return usagef("data of your own cannot be fetched: use %s data import npz FILE", p.name)
 	}
+	work, err := p.claimData(ctx, dir)
+	if err != nil {
+		return p.finish(s, dir, nil, err)
+	}
+	defer work.Close()
 	m := p.meter("fetch " + s.Name)
 	files, err := datasets.Fetcher{Progress: dataProgress(m)}.Fetch(ctx, s, dir, from)
 	m.end()
@@ -298,6 +304,11 @@ func (p *program) dataImport(ctx context.Context, args []string) error {
 			return usage(err)
 		}
 	}
+	work, err := p.claimData(ctx, dir)
+	if err != nil {
+		return p.finish(s, dir, nil, err)
+	}
+	defer work.Close()
 	if s.Name == ownData {
 		return p.importOwn(ctx, s, dir, args[1:])
 	}
@@ -309,6 +320,19 @@ func (p *program) dataImport(ctx context.Context, args []string) error {
 		return usagef("%w\nsearched: %s; what was found is kept in %s", err, strings.Join(args[1:], ", "), dir)
 	}
 	return p.finish(s, dir, files, err)
+}
+
+// claimData claims the folder of a data set, when other processes have done with it.
+func (p *program) claimData(ctx context.Context, dir string) (*folder.Folder, error) {
+	if err := atomicfile.NoLink(dir); err != nil {
+		return nil, usage(err)
+	}
+	work, err := folder.Wait(ctx, dir, func() { p.log.Info("waiting for another process to end its work", "in", dir) })
+	if err != nil {
+		return nil, err
+	}
+	p.atEnd(work.Close)
+	return work, nil
 }
 
 // importOwn checks and copies archives of the user's own.
@@ -352,9 +376,6 @@ func copyFile(ctx context.Context, to, from string) error {
 		return err
 	}
 	defer f.Close()
-	if err := os.MkdirAll(filepath.Dir(to), 0o777); err != nil {
-		return err
-	}
 	return atomicfile.Write(to, func(w io.Writer) error {
 		buf := make([]byte, 1<<20)
 		for {

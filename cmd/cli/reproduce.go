@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"attractor/internal/catalog"
+	"attractor/internal/folder"
 	"attractor/train"
 	"attractor/train/experiments"
 	"attractor/train/experiments/liu2024"
@@ -27,6 +28,7 @@ var reproducible = catalog.Must("experiment", slices.Concat(zhu2024.Entries(), m
 
 func (p *program) reproduceCommand() *cobra.Command {
 	var o experiments.Options
+	var out string
 	cmd := &cobra.Command{
 		Use:   "reproduce [NAME]",
 		Short: "run a paper's experiment and compare with what it published",
@@ -68,14 +70,14 @@ lists the experiments. It exits with code 4 when a check does not hold.
 			if _, is := e.Value.(experiments.Quirky); o.Faithful && !is {
 				return usagef("--faithful: no quirk of a published script is known of %s (%s)", e.Name, quirks())
 			}
-			return p.reproduce(cmd.Context(), e, o)
+			return p.reproduce(cmd.Context(), e, o, out)
 		},
 	}
 	flags := cmd.Flags()
 	flags.BoolVar(&o.Quick, "quick", false, "a small part, to see that it works; what needs all of it is not checked")
 	flags.Uint64Var(&o.Seed, "seed", 0, "`SEED` in place of the published one, whose numbers are then not checked")
 	flags.BoolVar(&o.Faithful, "faithful", false, "do also what the published script does and the paper does not say ("+quirks()+")")
-	flags.StringVar(&o.Out, "out", "", "`DIR` of the result, new or empty (default runs/<date-time>-reproduce-<name>)")
+	flags.StringVar(&out, "out", "", "`DIR` of the result, new or empty (default runs/<date-time>-reproduce-<name>)")
 	p.jsonFlag(cmd)
 	return cmd
 }
@@ -133,16 +135,43 @@ type reproduction struct {
 	Run      string       `json:"run"`
 }
 
-func (p *program) reproduce(ctx context.Context, e catalog.Entry[experiments.Experiment], o experiments.Options) error {
-	if o.Out == "" {
-		o.Out = freeFolder("reproduce-" + strings.ReplaceAll(e.Name, "/", "-"))
+// reproducePlan is plan.json: what is reproduced.
+type reproducePlan struct {
+	Experiment string `json:"experiment"`
+	Quick      bool   `json:"quick"`
+	Faithful   bool   `json:"faithful"`
+	Seed       uint64 `json:"seed"`
+}
+
+// folder claims the folder of a reproduction. One that was killed is begun again in its own.
+func (r reproducePlan) folder(dir string) (*folder.Folder, error) {
+	if dir == "" {
+		return folder.Fresh(train.DefaultFolder("reproduce-" + strings.ReplaceAll(r.Experiment, "/", "-")))
 	}
-	undo, err := train.MakeFolder(o.Out)
+	return folder.Claim(dir, func(files []string) error {
+		var old reproducePlan
+		_, err := folder.ReadJSON(filepath.Join(dir, planName), &old)
+		if len(files) > 0 && (err != nil || old != r || slices.Contains(files, train.ResultFile)) {
+			return train.Occupied(dir, files)
+		}
+		return nil
+	})
+}
+
+func (p *program) reproduce(ctx context.Context, e catalog.Entry[experiments.Experiment], o experiments.Options, dir string) error {
+	plan := reproducePlan{Experiment: e.Name, Quick: o.Quick, Faithful: o.Faithful, Seed: o.Seed}
+	work, err := plan.folder(dir)
 	if err != nil {
 		return usage(err)
 	}
+	defer work.Close()
+	p.atEnd(work.Close)
+	o.Out = work
+	if err := work.WriteJSON(planName, plan); err != nil {
+		return err
+	}
 	m := p.meter(e.Name)
-	m.say("reproduce", "experiment", e.Name, "run", o.Out)
+	m.say("reproduce", "experiment", e.Name, "run", work.Dir)
 	start, tenth := time.Now(), 0
 	o.Progress = func(done, total int, note string) {
 		m.at(done, total)
@@ -155,7 +184,6 @@ func (p *program) reproduce(ctx context.Context, e catalog.Entry[experiments.Exp
 	r, err := e.Value.Run(ctx, o)
 	m.end()
 	if err != nil {
-		undo()
 		if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 			return fmt.Errorf("%w; nothing is kept of %s", errInterrupted, e.Name)
 		}
@@ -167,13 +195,21 @@ func (p *program) reproduce(ctx context.Context, e catalog.Entry[experiments.Exp
 	r.Notes, r.Checks = append([]string{}, r.Notes...), append([]experiments.Check{}, r.Checks...) // [] in JSON where there are none
 	r.Values, r.Figures = append([]experiments.Value{}, r.Values...), append([]string{}, r.Figures...)
 	failed := r.Failed()
-	out := reproduction{Result: r, Quick: o.Quick, Faithful: o.Faithful, Holds: failed == 0, WallS: train.Number(time.Since(start).Seconds()), Run: o.Out}
-	err = errors.Join(
-		train.WriteJSON(filepath.Join(o.Out, train.EnvironmentFile), train.ReadEnvironment(r.Seed)),
-		train.WriteJSON(filepath.Join(o.Out, train.ResultFile), out))
-	if err != nil {
+	out := reproduction{Result: r, Quick: o.Quick, Faithful: o.Faithful, Holds: failed == 0, WallS: train.Number(time.Since(start).Seconds()), Run: work.Dir}
+	if err := work.WriteJSON(train.EnvironmentFile, train.ReadEnvironment(r.Seed)); err != nil {
 		return err
 	}
+	if err := work.WriteJSON(train.ResultFile, out); err != nil {
+		return err
+	}
+	files := []string{planName, train.EnvironmentFile, train.ResultFile}
+	for _, path := range r.Figures {
+		files = append(files, filepath.Base(path))
+	}
+	if err := work.Demand(files...); err != nil {
+		return err
+	}
+	work.Keep()
 	if err := p.printReproduction(out); err != nil {
 		return err
 	}

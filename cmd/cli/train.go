@@ -7,7 +7,6 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -108,11 +107,7 @@ func trainOne[T deq.Float](ctx context.Context, p *program, f trainFlags, c trai
 	if f.resume != "" {
 		run, err = train.OpenRun(f.resume, c, parts)
 	} else {
-		dir := f.out
-		if dir == "" {
-			dir = freeFolder(fmt.Sprintf("%s-%s-s%d", c.Task.Name, c.Rule.Name, c.Train.Seed))
-		}
-		run, err = train.CreateRun(dir, c, parts)
+		run, err = train.CreateRun(f.out, c, parts)
 	}
 	if err != nil {
 		return usage(err)
@@ -146,7 +141,9 @@ func trainOne[T deq.Float](ctx context.Context, p *program, f trainFlags, c trai
 		m = p.meter(c.Rule.Name)
 		m.say("train", "task", c.Task.Name, "model", c.Model.Name, "rule", c.Rule.Name, "steps", run.Steps(), "from_step", run.Step, "run", run.Dir)
 	}
+	p.saving.Store(true)
 	result, err := run.Train(ctx, notify)
+	p.saving.Store(false)
 	if m != nil {
 		m.end()
 	}
@@ -211,15 +208,3 @@ func scoreLong(s train.Score) string {
 
 // short is a number for a line of the log.
 func short(n train.Number) string { return fmt.Sprintf("%.4g", float64(n)) }
-
-// freeFolder is a new folder under runs.
-func freeFolder(name string) string {
-	first := filepath.Join("runs", time.Now().Format("20060102-150405")+"-"+name)
-	dir := first
-	for i := 2; ; i++ {
-		if _, err := os.Lstat(dir); err != nil {
-			return dir
-		}
-		dir = fmt.Sprintf("%s-%d", first, i)
-	}
-}

@@ -39,7 +39,7 @@ var allowed = []struct {
 	{"internal/bench", []string{"train/...", "deq/...", "models", "solvers", "internal/..."}},
 	{"internal/peers", []string{"train/...", "deq/...", "models", "solvers", "internal/..."}},
 	{"internal/engine", []string{"internal/budget", "internal/ops", "internal/vjp", "internal/kernels"}},
-	{"internal", []string{"internal/budget", "internal/kernels", "internal/vjp", "internal/rng", "internal/options", "internal/catalog", "internal/atomicfile", "internal/regular", "internal/quote", "internal/halfprec"}},
+	{"internal", []string{"internal/budget", "internal/kernels", "internal/vjp", "internal/rng", "internal/options", "internal/catalog", "internal/atomicfile", "internal/folder", "internal/regular", "internal/quote", "internal/halfprec"}},
 }
 
 // graphs are the only folders that may use Gorgonia: solvers, rules and the loop work on plain

@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"regexp"
 )
 
 // Write makes the file path of what write writes. Until all of it is on the disk the
@@ -18,14 +19,14 @@ import (
 // could not be synchronised). A kill or a power failure leaves
 // the old file or the new one, and at most a temporary file .NAME.tmp-* beside it.
 //
-// The new file has the permissions of the old one, or else 0666 less the umask. Where
-// path is a symbolic link, the link stays and the file it points to is replaced.
+// The new file has the permissions of the old one, or else 0666 less the umask. A path that
+// is a symbolic link is refused with a *LinkError.
 func Write(path string, write func(w io.Writer) error) error {
-	target, err := resolve(path)
+	old, err := regular(path)
 	if err != nil {
 		return fmt.Errorf("atomicfile: %w", err)
 	}
-	f, err := create(target)
+	f, err := create(path, old)
 	if err != nil {
 		return fmt.Errorf("atomicfile: %w", err)
 	}
@@ -43,35 +44,22 @@ func Write(path string, write func(w io.Writer) error) error {
 	if err := errors.Join(w.Flush(), f.Sync(), f.Close()); err != nil {
 		return fmt.Errorf("atomicfile: write %s: %w", path, err)
 	}
-	if err := os.Rename(f.Name(), target); err != nil {
+	if _, err := regular(path); err != nil { // it may have come to be a link meanwhile
+		return fmt.Errorf("atomicfile: %w", err)
+	}
+	if err := os.Rename(f.Name(), path); err != nil {
 		return fmt.Errorf("atomicfile: %w", err)
 	}
 	renamed = true
-	return syncDir(filepath.Dir(target))
-}
-
-// resolve is the file that a symbolic link points to, or path itself.
-func resolve(path string) (string, error) {
-	info, err := os.Lstat(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return path, nil
-	case err != nil:
-		return "", err
-	case info.Mode()&fs.ModeSymlink != 0:
-		return filepath.EvalSymlinks(path)
-	case !info.Mode().IsRegular():
-		return "", &fs.PathError{Op: "replace", Path: path, Err: errors.New("not a regular file")}
-	}
-	return path, nil
+	return syncDir(filepath.Dir(path))
 }
 
 // create opens a new temporary file beside path. os.CreateTemp would make it readable
-// by its owner alone.
-func create(path string) (*os.File, error) {
-	mode, replaces := fs.FileMode(0o666), false
-	if info, err := os.Stat(path); err == nil {
-		mode, replaces = info.Mode().Perm(), true
+// by its owner alone. old is the file that it will replace, or nil.
+func create(path string, old fs.FileInfo) (*os.File, error) {
+	mode := fs.FileMode(0o666)
+	if old != nil {
+		mode = old.Mode().Perm()
 	}
 	for range 100 {
 		name := filepath.Join(filepath.Dir(path), fmt.Sprintf(".%s.tmp-%08x", filepath.Base(path), rand.Uint32()))
@@ -82,7 +70,7 @@ func create(path string) (*os.File, error) {
 		if err != nil {
 			return nil, err
 		}
-		if replaces {
+		if old != nil {
 			if err := f.Chmod(mode); err != nil { // the umask does not count for an old file
 				f.Close()
 				os.Remove(name)
@@ -93,3 +81,8 @@ func create(path string) (*os.File, error) {
 	}
 	return nil, &fs.PathError{Op: "create", Path: path, Err: errors.New("no free temporary name in 100 attempts")}
 }
+
+var temporary = regexp.MustCompile(`^\..+\.tmp-[0-9a-f]{8}$`)
+
+// IsTemporary reports whether a file has the name of a temporary file of Write's.
+func IsTemporary(name string) bool { return temporary.MatchString(name) }

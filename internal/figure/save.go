@@ -21,6 +21,9 @@ import (
 // dpi is twice the 96 dots per inch that screens count in.
 const dpi = 192
 
+// Files are the files that Save makes of a figure.
+func Files(name string) []string { return []string{name + ".png", name + ".svg"} }
+
 // Save writes dir/name.png and dir/name.svg, each by rename, so that a reader never sees
 // half a file. dir must exist.
 func Save(dir, name string, f Figure) error {

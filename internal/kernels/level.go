@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 
 	"golang.org/x/sys/cpu"
+
+	"attractor/internal/catalog"
 )
 
 // Level is the set of processor instructions that the kernels use.
@@ -64,11 +66,11 @@ func startLevel(value string) (Level, error) {
 			continue
 		}
 		if Level(i) > detected {
-			return detected, fmt.Errorf("kernels: %s=%s: this processor offers no more than %v; using it", LevelVariable, value, detected)
+			return detected, fmt.Errorf("kernels: %s=%s: this processor offers no more than %v: set it to that, or leave it out", LevelVariable, value, detected)
 		}
 		return Level(i), nil
 	}
-	return detected, fmt.Errorf("kernels: %s=%s: not one of %v; using %v", LevelVariable, value, levelNames, detected)
+	return detected, fmt.Errorf("kernels: %s: %w", LevelVariable, catalog.Unknown("level", value, levelNames[:]))
 }
 
 // Detected returns the highest level that this processor offers.
@@ -81,7 +83,7 @@ func Current() Level { return Level(current.Load()) }
 func Levels() []Level { return []Level{Portable, AVX2, AVX512}[:detected+1] }
 
 // StartError returns what was wrong with [LevelVariable] at start, in which
-// case the detected level is in use, or nil.
+// case the detected level is in use, or nil. The program refuses to run then.
 func StartError() error { return startErr }
 
 // SetLevel changes the level in use, for tests and benchmarks, and returns a

@@ -13,7 +13,8 @@ func TestStartLevel(t *testing.T) {
 	}{
 		{"", detected, ""},
 		{"portable", Portable, ""},
-		{"sse9", detected, "not one of [portable avx2 avx512]"},
+		{"sse9", detected, "ATTRACTOR_KERNELS: unknown level \"sse9\" (known: portable, avx2, avx512)"},
+		{"portabel", detected, "did you mean \"portable\"?"},
 	} {
 		level, err := startLevel(c.value)
 		if level != c.level {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"math"
 
+	"attractor/internal/folder"
 	"attractor/train"
 )
 
@@ -31,9 +32,9 @@ type Quirky struct {
 
 // Options say how an experiment is run.
 type Options struct {
-	Quick bool   // a small part of it, to see that it works; what needs all of it is not checked
-	Seed  uint64 // 0: the published one, or the experiment's own
-	Out   string // folder for figures, which must exist; empty for none
+	Quick bool           // a small part of it, to see that it works; what needs all of it is not checked
+	Seed  uint64         // 0: the published one, or the experiment's own
+	Out   *folder.Folder // for figures; nil for none
 
 	// Faithful asks for the quirk of the published script, of an experiment that is Quirky.
 	Faithful bool

@@ -3,7 +3,6 @@ package experiments
 import (
 	"context"
 	"fmt"
-	"path/filepath"
 	"runtime"
 	"sync"
 
@@ -12,14 +11,15 @@ import (
 
 // Save writes a figure to the folder of the options, if there is one, and lists its files.
 func (r *Result) Save(o Options, name string, f figure.Figure) error {
-	if o.Out == "" {
+	if o.Out == nil {
 		return nil
 	}
-	if err := figure.Save(o.Out, name, f); err != nil {
+	files := figure.Files(name)
+	if err := o.Out.Make(func() error { return figure.Save(o.Out.Dir, name, f) }, files...); err != nil {
 		return fmt.Errorf("%s: figure %s: %w", r.Name, name, err)
 	}
-	for _, ext := range []string{".png", ".svg"} {
-		r.Figures = append(r.Figures, filepath.Join(o.Out, name+ext))
+	for _, file := range files {
+		r.Figures = append(r.Figures, o.Out.Path(file))
 	}
 	return nil
 }

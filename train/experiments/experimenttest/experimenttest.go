@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"attractor/internal/catalog"
+	"attractor/internal/folder"
 	"attractor/train/experiments"
 )
 
@@ -33,8 +34,13 @@ func quick(t *testing.T, e catalog.Entry[experiments.Experiment]) {
 	if testing.Short() {
 		t.Skip("takes a few seconds")
 	}
+	out, err := folder.Use(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
 	progress := 0
-	r, err := e.Value.Run(t.Context(), experiments.Options{Quick: true, Out: t.TempDir(), Progress: func(done, total int, _ string) {
+	r, err := e.Value.Run(t.Context(), experiments.Options{Quick: true, Out: out, Progress: func(done, total int, _ string) {
 		if done > total || done != progress+1 {
 			t.Errorf("progress %d/%d after %d", done, total, progress)
 		}
