@@ -643,38 +643,16 @@ func trialName(setting, rule string, seed uint64) string {
 
 // continueTrials reads the trials that have ended, and warns of what has changed since.
 func (p *program) continueTrials(f *compareFlags, work *folder.Folder) ([]compare.Trial, error) {
-	names, err := folder.Files(work.Path(trialsName))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	dir := work.Path(trialsName)
+	if err := atomicfile.NoLink(dir); err != nil {
 		return nil, err
 	}
-	if err := atomicfile.NoLink(work.Path(trialsName)); err != nil {
+	trials, unsealed, err := f.readTrials(dir)
+	if err != nil {
 		return nil, err
-	}
-	var trials []compare.Trial
-	unsealed := 0
-	for _, name := range names {
-		if filepath.Ext(name) != ".json" {
-			continue
-		}
-		path := work.Path(filepath.Join(trialsName, name))
-		var t compare.Trial
-		sealed, err := folder.ReadJSON(path, &t)
-		if err == nil {
-			err = t.Check()
-		}
-		if err == nil && f.trialFile(&t) != filepath.Join(trialsName, name) {
-			err = fmt.Errorf("found that of %s", f.trialFile(&t))
-		}
-		if err != nil {
-			return nil, fmt.Errorf("%s: expected a trial: %w; remove the file to have the trial run again", path, err)
-		}
-		if !sealed {
-			unsealed++
-		}
-		trials = append(trials, t)
 	}
 	if unsealed > 0 {
-		p.warnUnsealed(fmt.Sprintf("%s: %d of %d trials", work.Path(trialsName), unsealed, len(trials)))
+		p.warnUnsealed(fmt.Sprintf("%s: %d of %d trials", dir, unsealed, len(trials)))
 	}
 	if _, err := os.Lstat(work.Path(train.EnvironmentFile)); len(trials) > 0 || err == nil {
 		for _, w := range train.ChangesSince(work.Path(train.EnvironmentFile), "comparison") {
@@ -682,6 +660,35 @@ func (p *program) continueTrials(f *compareFlags, work *folder.Folder) ([]compar
 		}
 	}
 	return trials, nil
+}
+
+// readTrials reads the trials in a folder, of which so many have no checksum.
+func (f *compareFlags) readTrials(dir string) (trials []compare.Trial, unsealed int, err error) {
+	names, err := folder.Files(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, 0, err
+	}
+	for _, name := range names {
+		if filepath.Ext(name) != ".json" {
+			continue
+		}
+		var t compare.Trial
+		sealed, err := folder.ReadJSON(filepath.Join(dir, name), &t)
+		if err == nil {
+			err = t.Check()
+		}
+		if err == nil && filepath.Base(f.trialFile(&t)) != name {
+			err = fmt.Errorf("found that of %s", f.trialFile(&t))
+		}
+		if err != nil {
+			return nil, 0, fmt.Errorf("%s: expected a trial: %w; remove the file to have the trial run again", filepath.Join(dir, name), err)
+		}
+		if !sealed {
+			unsealed++
+		}
+		trials = append(trials, t)
+	}
+	return trials, unsealed, nil
 }
 
 // writeComparison writes report, figures and, last, the result.

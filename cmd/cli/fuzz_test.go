@@ -51,6 +51,6 @@ func FuzzResults(f *testing.F) {
 		if err := os.WriteFile(filepath.Join(dir, "all-trained-bptt-s1.json"), text, 0o666); err != nil {
 			t.Fatal(err)
 		}
-		_, _ = readTrials(dir)
+		_, _, _ = new(compareFlags).readTrials(dir)
 	})
 }
