@@ -3,8 +3,6 @@ package train
 import (
 	"context"
 	"fmt"
-	"reflect"
-	"strconv"
 	"unsafe"
 
 	"attractor/deq"
@@ -66,22 +64,8 @@ func estimate[T deq.Float](c Config[T], p Parts[T], data *tasks.Dataset) float64
 
 // miniature is what a run with so many units holds after a step.
 func miniature[T deq.Float](c Config[T], p Parts[T], data *tasks.Dataset, units int) (float64, error) {
-	model := reflect.New(reflect.TypeOf(c.Model.Value)).Elem()
-	model.Set(reflect.ValueOf(c.Model.Value))
-	if model.Kind() != reflect.Struct {
-		return 0, fmt.Errorf("train: %T has no options", c.Model.Value)
-	}
-	found := false
-	for _, f := range options.Fields(model.Interface()) {
-		if f.Key == "units" && !f.List {
-			if err := f.Set(model.Addr().Interface(), strconv.Itoa(units)); err != nil {
-				return 0, err
-			}
-			found = true
-		}
-	}
-	m, ok := model.Interface().(models.Model)
-	if !found || !ok || m.Units()*c.Model.Value.Units() == 0 {
+	m, ok := models.WithUnits(c.Model.Value, units)
+	if !ok || m.Units()*c.Model.Value.Units() == 0 {
 		return 0, fmt.Errorf("train: %T has no option units", c.Model.Value)
 	}
 	c.Model.Value = m

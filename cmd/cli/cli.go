@@ -214,7 +214,7 @@ Begin with "` + p.name + ` compare". A name from "` + p.name + ` list" is explai
 	root.SetErr(p.stderr)
 	root.PersistentFlags().BoolVarP(&p.quiet, "quiet", "q", false, "no progress and no messages but warnings")
 	root.SetFlagErrorFunc(p.flagError)
-	root.AddCommand(p.compareCommand(), p.trainCommand(), p.reproduceCommand(), p.gradcheckCommand(), p.solveCommand(), p.analyzeCommand(), p.meanfieldCommand(), p.explainCommand(), p.benchCommand(),
+	root.AddCommand(p.compareCommand(), p.trainCommand(), p.reproduceCommand(), p.gradcheckCommand(), p.gradientCommand(), p.solveCommand(), p.analyzeCommand(), p.meanfieldCommand(), p.explainCommand(), p.benchCommand(),
 		p.dataCommand(), p.listCommand(), p.citeCommand(), p.doctorCommand(), p.versionCommand())
 	root.SetHelpCommand(p.helpCommand())
 	root.InitDefaultHelpCmd()

@@ -4,13 +4,10 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"reflect"
 	"slices"
-	"strconv"
 	"strings"
 
 	"attractor/deq"
-	"attractor/internal/options"
 	"attractor/internal/rng"
 	"attractor/models"
 	"attractor/solvers"
@@ -47,11 +44,12 @@ const (
 
 // NewProbe makes the probe of a model: of 12 units, where the model has the option units and can be so small.
 func NewProbe[T deq.Float](m models.Model) (*Probe[T], error) {
-	p, err := newProbe[T](resized(m, probeUnits))
-	if err != nil {
-		return newProbe[T](m)
+	if small, ok := models.WithUnits(m, probeUnits); ok {
+		if p, err := newProbe[T](small); err == nil {
+			return p, nil
+		}
 	}
-	return p, nil
+	return newProbe[T](m)
 }
 
 // newProbe makes the probe of a model as large as it is.
@@ -94,22 +92,6 @@ func (p *Probe[T]) draw(draw int) {
 			v[i] = T(r.NormFloat64())
 		}
 	}
-}
-
-// resized is a model with so many units, or the model itself where it has no such option.
-func resized(m models.Model, units int) models.Model {
-	v := reflect.ValueOf(m)
-	if v.Kind() != reflect.Struct {
-		return m
-	}
-	copied := reflect.New(v.Type())
-	copied.Elem().Set(v)
-	for _, f := range options.Fields(copied.Interface()) {
-		if f.Key == "units" && f.Type == "integer" && f.Set(copied.Interface(), strconv.Itoa(units)) == nil {
-			return copied.Elem().Interface().(models.Model)
-		}
-	}
-	return m
 }
 
 // quadratic is ½‖y − t‖² with targets that are functions of the indices.

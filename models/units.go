@@ -1,0 +1,25 @@
+package models
+
+import (
+	"reflect"
+	"strconv"
+
+	"attractor/internal/options"
+)
+
+// WithUnits returns the model with so many units, if it has the option units and takes that number.
+func WithUnits(m Model, units int) (Model, bool) {
+	v := reflect.ValueOf(m)
+	if v.Kind() != reflect.Struct {
+		return nil, false
+	}
+	resized := reflect.New(v.Type())
+	resized.Elem().Set(v)
+	for _, f := range options.Fields(m) {
+		if f.Key == "units" && f.Type == "integer" && f.Set(resized.Interface(), strconv.Itoa(units)) == nil {
+			resized, ok := resized.Elem().Interface().(Model)
+			return resized, ok
+		}
+	}
+	return nil, false
+}
