@@ -49,12 +49,16 @@ type analyzeResult struct {
 	Lyapunov   []train.Number `json:"lyapunov"` // nats per step of the map, or per unit of time
 	LyapunovSE []train.Number `json:"lyapunov_stderr"`
 	// LyapunovLost is how many of them are -inf, as J is singular.
-	LyapunovLost int            `json:"lyapunov_lost"`
-	Basins       int            `json:"basins"`    // random states that were let run
-	Elsewhere    int            `json:"elsewhere"` // of them that settled at no stable fixed point
-	Edges        []analyzedEdge `json:"edges"`     // from unstable points, along each unstable direction; null beyond MaxDense units
-	Loops        *analyzedLoops `json:"loops"`     // null for a network without feedback loops
-	Figures      []string       `json:"figures"`
+	LyapunovLost int `json:"lyapunov_lost"`
+	Basins       int `json:"basins"`    // random states that were let run
+	Elsewhere    int `json:"elsewhere"` // of them that settled at no fixed point
+	Gone         int `json:"unbounded"` // of these that left all bounds
+	// Unsettled of the random states have come to no cycle either: chaos, quasi-periodic or too slow.
+	Unsettled int             `json:"unsettled"`
+	Cycles    []analyzedCycle `json:"cycles"`
+	Edges     []analyzedEdge  `json:"edges"` // from unstable points, along each unstable direction; null beyond MaxDense units
+	Loops     *analyzedLoops  `json:"loops"` // null for a network without feedback loops
+	Figures   []string        `json:"figures"`
 
 	net   *deq.Layer[float64]
 	x     []float64
@@ -101,10 +105,24 @@ type analyzedContinuum struct {
 }
 
 type analyzedEdge struct {
-	From int `json:"from"`
-	Mode int `json:"mode"`
-	Sign int `json:"sign"`
-	To   int `json:"to"` // −1: at no stable fixed point
+	From  int  `json:"from"`
+	Mode  int  `json:"mode"`
+	Sign  int  `json:"sign"`
+	To    int  `json:"to"`    // −1: at no fixed point
+	Cycle *int `json:"cycle"` // of the list of cycles, null where it leads to none
+}
+
+// analyzedCycle is a periodic orbit.
+type analyzedCycle struct {
+	Status      string          `json:"status"` // stable, marginal or saddle
+	Period      train.Number    `json:"period"` // in steps, or units of time
+	Size        train.Number    `json:"size"`   // largest ‖z − z′‖ from z of its states
+	Multipliers []train.Complex `json:"multipliers"`
+	Error       train.Number    `json:"multiplier_error"` // of the one nearest to the unit circle
+	Family      bool            `json:"family"`           // one of many beside each other
+	Basin       int             `json:"basin"`            // of the random states that are on it
+	Z           []train.Number  `json:"z"`
+	ZError      train.Number    `json:"z_error"`
 }
 
 func (p *program) analyzeCommand() *cobra.Command {
@@ -142,6 +160,12 @@ residual of its vector and how far the position is unsure, z_error): the linear 
 there. A line, ring or plane of fixed points is one object of the status continuum: it has a dimension,
 its extent (null: without end), a few points, the neutrality along it and the largest |λ| or Re λ
 across it. --slow lists slow points too.
+
+Random states that settle at no fixed point are let run on until they come back to where they were:
+cycles have a period, in steps or units of time, Floquet multipliers (null: not computed), a state z, and the
+number of random states on them; a cycle with a multiplier on the unit circle is marginal, and of a
+family if there are others beside it. unbounded counts states that leave all bounds, unsettled those that
+come to nothing: chaos, quasi-periodic or too slow.
 
 A search cannot prove that it found all. With a bounded activation the indices of all fixed points,
 the signs of det(I − J), add up to 1: index_sum tells when some are missing. Marginal points and
@@ -228,7 +252,7 @@ const analyzeBatch = 64
 func (p *program) readAnalyzed(path string, f analyzeFlags, activation bool) (*analyzeResult, []float64, error) {
 	r := &analyzeResult{
 		File: path, Model: f.activation, Dynamics: f.dynamics, FixedPoints: []analyzedPoint{}, Radius: train.Number(math.NaN()),
-		Lyapunov: []train.Number{}, LyapunovSE: []train.Number{}, Edges: []analyzedEdge{}, Figures: []string{},
+		Lyapunov: []train.Number{}, LyapunovSE: []train.Number{}, Edges: []analyzedEdge{}, Cycles: []analyzedCycle{}, Figures: []string{},
 	}
 	compiled := deq.Config{Batch: analyzeBatch, Shard: analyzeBatch / 2}
 	if train.IsCheckpoint(path) {
@@ -301,17 +325,23 @@ func (p *program) analyze(ctx context.Context, r *analyzeResult, starts []float6
 		return err
 	}
 	settle := stability.Basins{Dynamics: f.dynamics}
-	ends, err := stability.AtRandom(ctx, l, r.x, f.basins, 1, f.seed, r.found, settle)
+	ends, err := stability.Run(ctx, l, r.x, stability.RandomStates(l, f.basins, 1, f.seed), r.found, settle)
 	if err != nil {
 		return err
 	}
 	r.Basins = f.basins
 	basin := make([]int, len(r.found))
-	for _, e := range ends {
-		if e == stability.Nowhere {
-			r.Elsewhere++
-		} else {
+	var wandering []float64 // states that are at no fixed point: of the random ones, then of the edges
+	for i, e := range ends.At {
+		switch {
+		case e != stability.Nowhere:
 			basin[e]++
+		case ends.Gone[i]:
+			r.Gone++
+			r.Elsewhere++
+		default:
+			r.Elsewhere++
+			wandering = append(wandering, ends.Last[i*l.Units:(i+1)*l.Units]...)
 		}
 	}
 	for i, point := range r.found {
@@ -372,16 +402,24 @@ func (p *program) analyze(ctx context.Context, r *analyzeResult, starts []float6
 	if err := r.analyzeLoops(ctx, settle); err != nil {
 		return err
 	}
+	var leads []int // edges of the last of the wandering states
 	if r.Units <= stability.MaxDense {
 		edges, err := stability.Graph(ctx, l, r.x, r.found, 1e-3, settle)
 		if err != nil {
 			return err
 		}
 		for _, e := range edges {
-			r.Edges = append(r.Edges, analyzedEdge(e))
+			r.Edges = append(r.Edges, analyzedEdge{From: e.From, Mode: e.Mode, Sign: e.Sign, To: e.To})
+			if e.To == stability.Nowhere && e.Last != nil {
+				leads = append(leads, len(r.Edges)-1)
+				wandering = append(wandering, e.Last...)
+			}
 		}
 	} else {
 		r.Edges = nil
+	}
+	if err := r.findCycles(ctx, wandering, leads); err != nil {
+		return err
 	}
 	if f.lyapunov > 0 {
 		if err := r.measureLyapunov(ctx, f); errors.Is(err, stability.ErrUnbounded) {
@@ -394,6 +432,32 @@ func (p *program) analyze(ctx context.Context, r *analyzeResult, starts []float6
 		return nil
 	}
 	return r.draw(ctx, f)
+}
+
+// findCycles looks where states go that are at no fixed point: random ones and then the ends of some edges.
+func (r *analyzeResult) findCycles(ctx context.Context, states []float64, edges []int) error {
+	cycles, ends, err := stability.Cycles(ctx, r.net, r.x, states, stability.Cycling{Dynamics: r.Dynamics})
+	if err != nil {
+		return err
+	}
+	for _, c := range cycles {
+		r.Cycles = append(r.Cycles, analyzedCycle{
+			Status: c.Status, Period: train.Number(c.Period), Size: train.Number(c.Size), Multipliers: complexes(c.Multipliers),
+			Error: train.Number(c.MultiplierError), Family: c.Family, Z: numbers(c.Z), ZError: train.Number(c.Error),
+		})
+	}
+	random := len(ends) - len(edges)
+	for i, e := range ends {
+		switch {
+		case i < random && e == stability.Nowhere:
+			r.Unsettled++
+		case i < random:
+			r.Cycles[e].Basin++
+		case e != stability.Nowhere:
+			r.Edges[edges[i-random]].Cycle = &e
+		}
+	}
+	return nil
 }
 
 func continuumOf(p stability.FixedPoint) *analyzedContinuum {
@@ -515,24 +579,30 @@ func (p *program) printAnalysis(r *analyzeResult) error {
 		}
 	}
 	if r.Basins > 0 {
-		fmt.Fprintf(p.stdout, "%d of %d random states settle at no stable fixed point\n", r.Elsewhere, r.Basins)
+		fmt.Fprintf(p.stdout, "%d of %d random states settle at no stable fixed point%s\n", r.Elsewhere, r.Basins, r.instead())
+	}
+	if err := r.printCycles(p.stdout, unit); err != nil {
+		return err
 	}
 	for from := range r.FixedPoints {
 		var ways []string
-		for to := stability.Nowhere; to < len(r.FixedPoints); to++ {
+		count := func(where string, leads func(e analyzedEdge) bool) {
 			count := 0
 			for _, e := range r.Edges {
-				if e.From == from && e.To == to {
+				if e.From == from && leads(e) {
 					count++
 				}
-			}
-			where := fmt.Sprint("to point ", to)
-			if to == stability.Nowhere {
-				where = "to no stable point"
 			}
 			if count > 0 {
 				ways = append(ways, fmt.Sprintf("%s in %d", where, count))
 			}
+		}
+		count("to no stable point", func(e analyzedEdge) bool { return e.To == stability.Nowhere && e.Cycle == nil })
+		for to := range r.FixedPoints {
+			count(fmt.Sprint("to point ", to), func(e analyzedEdge) bool { return e.To == to })
+		}
+		for to := range r.Cycles {
+			count(fmt.Sprint("to cycle ", to), func(e analyzedEdge) bool { return e.Cycle != nil && *e.Cycle == to })
 		}
 		if len(ways) > 0 && from < 30 {
 			fmt.Fprintf(p.stdout, "from point %d the unstable directions lead %s\n", from, strings.Join(ways, ", "))
@@ -565,6 +635,50 @@ func (p *program) printAnalysis(r *analyzeResult) error {
 	}
 	for _, f := range r.Figures {
 		fmt.Fprintln(p.stdout, f)
+	}
+	return nil
+}
+
+// instead says what the states do that settle at no fixed point.
+func (r *analyzeResult) instead() string {
+	var list []string
+	add := func(count int, what string) {
+		if count > 0 {
+			list = append(list, fmt.Sprintf("%d %s", count, what))
+		}
+	}
+	add(r.Elsewhere-r.Gone-r.Unsettled, "are on cycles")
+	add(r.Gone, "leave all bounds")
+	add(r.Unsettled, "have not settled: chaos, quasi-periodic or too slow")
+	if len(list) == 0 {
+		return ""
+	}
+	return ", of which " + strings.Join(list, ", ")
+}
+
+// printCycles writes the cycles.
+func (r *analyzeResult) printCycles(to io.Writer, unit string) error {
+	if len(r.Cycles) == 0 {
+		return nil
+	}
+	const most = 30
+	w := tabwriter.NewWriter(to, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintf(w, "\ncycle\tstatus\tperiod (%ss)\tsize\tmultipliers\tbasin\t\n", unit)
+	for i, c := range r.Cycles[:min(most, len(r.Cycles))] {
+		status, basin := c.Status, "-"
+		if c.Family {
+			status += ", one of a family"
+		}
+		if r.Basins > 0 {
+			basin = fmt.Sprintf("%.1f %%", 100*float64(c.Basin)/float64(r.Basins))
+		}
+		fmt.Fprintf(w, "%d\t%s\t%.6g\t%.4g\t%s\t%s\t\n", i, status, float64(c.Period), float64(c.Size), outlierList(c.Multipliers), basin)
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	if more := len(r.Cycles) - most; more > 0 {
+		fmt.Fprintf(to, "… and %d more: all are in the output of --json\n", more)
 	}
 	return nil
 }

@@ -29,15 +29,25 @@ const Nowhere = -1
 // to within Near and rests. A state that still creeps straight to a stable or a marginal point when the steps are over, as the
 // linear part there is too weak to bring it nearer, counts there if it is within ten times Near.
 func Settle[T deq.Float](ctx context.Context, l *deq.Layer[T], x, states []T, points []FixedPoint, o Basins) ([]int, error) {
-	ends, _, err := settle(ctx, l, x, states, points, o)
-	return ends, err
+	ends, err := Run(ctx, l, x, states, points, o)
+	if err != nil {
+		return nil, err
+	}
+	return ends.At, nil
 }
 
-// settle is Settle, and returns the states at the end.
-func settle[T deq.Float](ctx context.Context, l *deq.Layer[T], x, states []T, points []FixedPoint, o Basins) (ends []int, last []T, err error) {
+// Ends are where states have come to.
+type Ends[T deq.Float] struct {
+	At   []int  // as Settle has it
+	Last []T    // the states at the end, 0 of those that left all bounds [any number, units]
+	Gone []bool // which did
+}
+
+// Run is Settle, and returns the states at the end too.
+func Run[T deq.Float](ctx context.Context, l *deq.Layer[T], x, states []T, points []FixedPoint, o Basins) (*Ends[T], error) {
 	o = options.WithDefaults(o)
 	if o.Dynamics != "map" && o.Dynamics != "rate" || o.Steps < 1 || !(o.Near > 0) {
-		return nil, nil, fmt.Errorf("stability: basins: expected map or rate dynamics, at least 1 step and a positive distance, found %q, %d and %g", o.Dynamics, o.Steps, o.Near)
+		return nil, fmt.Errorf("stability: basins: expected map or rate dynamics, at least 1 step and a positive distance, found %q, %d and %g", o.Dynamics, o.Steps, o.Near)
 	}
 	if x == nil {
 		x = make([]T, l.Inputs)
@@ -45,8 +55,9 @@ func settle[T deq.Float](ctx context.Context, l *deq.Layer[T], x, states []T, po
 	const every = 10 // steps after which the states are looked at
 	s := &search[T]{layer: l, x: x}
 	n := l.Units
-	last = append([]T(nil), states...)
-	err = s.batches(last, func(z []T) error {
+	ends := &Ends[T]{Last: append([]T(nil), states...)}
+	err := s.batches(ends.Last, func(z []T) error {
+		lost := make([]bool, len(z)/n)
 		there, before := make([]int, len(z)/n), append([]T(nil), z...)
 		var failed error
 		err := run(ctx, l, x, z, o.Dynamics, 1, o.Steps, func(step int, gone []bool) bool {
@@ -67,12 +78,13 @@ func settle[T deq.Float](ctx context.Context, l *deq.Layer[T], x, states []T, po
 				}
 			}
 			copy(before, z)
+			copy(lost, gone)
 			return wandering
 		})
-		ends = append(ends, there...)
+		ends.At, ends.Gone = append(ends.At, there...), append(ends.Gone, lost...)
 		return cmp.Or(failed, err)
 	})
-	return ends, last, err
+	return ends, err
 }
 
 // distanceTo is the root mean square difference of the units.
@@ -141,12 +153,17 @@ func Along[T deq.Float](ctx context.Context, l *deq.Layer[T], x []T, direction, 
 
 // AtRandom settles count states drawn from N(0, scale²).
 func AtRandom[T deq.Float](ctx context.Context, l *deq.Layer[T], x []T, count int, scale float64, seed uint64, points []FixedPoint, o Basins) ([]int, error) {
+	return Settle(ctx, l, x, RandomStates(l, count, scale, seed), points, o)
+}
+
+// RandomStates are count states drawn from N(0, scale²), [count, units].
+func RandomStates[T deq.Float](l *deq.Layer[T], count int, scale float64, seed uint64) []T {
 	r := rng.Stream(seed, "stability/basins")
 	states := make([]T, count*l.Units)
 	for i := range states {
 		states[i] = T(scale * r.NormFloat64())
 	}
-	return Settle(ctx, l, x, states, points, o)
+	return states
 }
 
 // Edge says that the dynamics lead from one fixed point to another.
@@ -155,6 +172,8 @@ type Edge struct {
 	Mode int // which eigenvalue of From, in the order of its Values, the state was perturbed along
 	Sign int // 1 or −1
 	To   int // Nowhere where it settles at none of the points
+	// Last is the state at the end, nil of one that left all bounds.
+	Last []float64
 }
 
 // Graph perturbs each unstable fixed point along every unstable direction, forwards and backwards by size in the root
@@ -180,11 +199,16 @@ func Graph[T deq.Float](ctx context.Context, l *deq.Layer[T], x []T, points []Fi
 			}
 		}
 	}
-	ends, err := Settle(ctx, l, x, states, points, o)
-	for i, to := range ends {
-		edges[i].To = to
+	ends, err := Run(ctx, l, x, states, points, o)
+	if err != nil {
+		return nil, err
 	}
-	return edges, err
+	for i, to := range ends.At {
+		if edges[i].To = to; !ends.Gone[i] {
+			edges[i].Last = widen(ends.Last[i*l.Units : (i+1)*l.Units])
+		}
+	}
+	return edges, nil
 }
 
 // unstable returns unit vectors of the unstable directions of a point, by eigenvalue: of a pair the

@@ -3,6 +3,7 @@ package stability
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"math"
 	"math/cmplx"
 	"slices"
@@ -43,10 +44,23 @@ func (s *search[T]) spectrum(ctx context.Context, p FixedPoint) (out spectrum, e
 			return out, err
 		}
 		out.complete = true
-		out.errors, err = s.errors(ctx, here, p, out.values)
+		if !slices.ContainsFunc(out.values, s.close) {
+			out.errors = make([]float64, n)
+			return out, nil
+		}
+		j, err := dense(ctx, here, 0)
+		if err != nil {
+			return out, err
+		}
+		out.errors, err = s.errors(ctx, j, p, out.values)
 		return out, err
 	}
 	return s.leading(ctx, here)
+}
+
+// close says that the error of an eigenvalue matters.
+func (s *search[T]) close(v complex128) bool {
+	return math.Abs(gapOf(s.Dynamics)(v)) < nearBorder || cmplx.Abs(v-1) < nearBorder
 }
 
 // at is the layer at a state.
@@ -66,17 +80,9 @@ func (s *search[T]) at(z []float64) (*deq.Equilibrium[T], error) {
 // δ = η + n ε ‖J‖ + ‖δJ‖ can put an eigenvalue on it, σ_min(J − μI) ≤ δ for the nearest number μ on the border.
 //
 // G. W. Stewart and J. Sun, Matrix Perturbation Theory, Academic Press 1990, ch. IV.
-func (s *search[T]) errors(ctx context.Context, here *deq.Equilibrium[T], p FixedPoint, values []complex128) ([]float64, error) {
+func (s *search[T]) errors(ctx context.Context, j *mat.Dense, p FixedPoint, values []complex128) ([]float64, error) {
 	out := make([]float64, len(values))
 	beyond := gapOf(s.Dynamics)
-	close := func(v complex128) bool { return math.Abs(beyond(v)) < nearBorder || cmplx.Abs(v-1) < nearBorder }
-	if !slices.ContainsFunc(values, close) {
-		return out, nil
-	}
-	j, err := dense(ctx, here, 0)
-	if err != nil {
-		return nil, err
-	}
 	shifts, err := s.shifts(ctx, p, j)
 	if err != nil {
 		return nil, err
@@ -85,13 +91,13 @@ func (s *search[T]) errors(ctx context.Context, here *deq.Equilibrium[T], p Fixe
 	floor := float64(n) * 2 * unit[T]() * mat.Norm(j, 2)
 	var eigen mat.Eigen
 	if !eigen.Factorize(j, mat.EigenBoth) {
-		return nil, nil
+		return nil, fmt.Errorf("stability: the eigenvalues of a %d×%d matrix did not converge", n, n)
 	}
 	again, right, left := eigen.Values(nil), new(mat.CDense), new(mat.CDense)
 	eigen.VectorsTo(right)
 	eigen.LeftVectorsTo(left)
 	for i, v := range values {
-		if !close(v) {
+		if !s.close(v) {
 			continue
 		}
 		k := 0
@@ -160,11 +166,9 @@ func (s *search[T]) shifts(ctx context.Context, p FixedPoint, j *mat.Dense) (out
 	for _, sign := range []float64{1, -1} {
 		z := append([]float64(nil), p.Z...)
 		kernels.Axpy(sign*far, d, z)
-		there, err := s.at(z)
-		if err != nil {
-			return nil, err
-		}
-		other, err := Jacobian(ctx, there, 0)
+		own := make([]T, n)
+		narrow(own, z)
+		other, err := s.derivative(ctx, own)
 		if err != nil {
 			return nil, err
 		}

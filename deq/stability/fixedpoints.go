@@ -148,6 +148,7 @@ type search[T deq.Float] struct {
 	method deq.Solver[T]
 	points []FixedPoint
 	curves []*Continuum // with those of slow states
+	times  int          // that f is applied, to look for cycles; 0 is once
 }
 
 // newtonFor is the method that refines.
@@ -396,7 +397,6 @@ func (s *search[T]) add(ctx context.Context, z []T, q float64, status string) er
 // settled lists what a search has ended at, if it is a fixed point and new. Where I − J is nearly singular its neighbourhood is
 // looked at.
 func (s *search[T]) settled(ctx context.Context, here *spot, inverse, q float64) error {
-	const singular = 1e5 // size of (I − J)⁻¹ from which it is
 	if inverse < singular && here.still() {
 		s.list(here, inverse, here.noise*inverse)
 		return nil

@@ -18,7 +18,7 @@ type spot struct {
 	j    *mat.Dense // ∂f/∂z
 	size float64    // ‖g‖
 	// noise bounds what rounding alone leaves of ‖g‖: (n + 8) u ‖ |z| + |J||z| ‖ with the unit roundoff u, as a product of n
-	// terms and an activation are known to no more.
+	// terms and an activation are known to no more; as often as f is applied.
 	noise float64
 }
 
@@ -33,17 +33,19 @@ func unit[T deq.Float]() float64 {
 	return 0x1p-53
 }
 
-// residual returns f(z) − z.
+// residual returns f(z) − z, or where a search is for cycles f(… f(z)) − z.
 func (s *search[T]) residual(z []float64) ([]float64, error) {
 	own := make([]T, len(z))
 	narrow(own, z)
-	here, err := s.layer.At(s.x, own)
-	if err != nil {
-		return nil, err
-	}
-	fz := make([]T, len(z))
-	if err := here.Next(fz); err != nil {
-		return nil, err
+	fz := append([]T(nil), own...)
+	for range max(1, s.times) {
+		here, err := s.layer.At(s.x, fz)
+		if err != nil {
+			return nil, err
+		}
+		if err := here.Next(fz); err != nil {
+			return nil, err
+		}
 	}
 	kernels.Sub(fz, fz, own)
 	return widen(fz), nil
@@ -54,18 +56,45 @@ func (s *search[T]) spot(ctx context.Context, z []float64) (*spot, error) {
 	own := make([]T, len(z))
 	narrow(own, z)
 	p := &spot{z: widen(own)}
-	here, err := s.layer.At(s.x, own)
-	if err != nil {
-		return nil, err
-	}
+	var err error
 	if p.g, err = s.residual(p.z); err != nil {
 		return nil, err
 	}
-	if p.j, err = Jacobian(ctx, here, 0); err != nil {
+	if p.j, err = s.derivative(ctx, own); err != nil {
 		return nil, err
 	}
 	p.size, p.noise = norm(p.g), s.noise(p.j, p.z)
 	return p, nil
+}
+
+// derivative is that of the residual but for −I.
+func (s *search[T]) derivative(ctx context.Context, z []T) (*mat.Dense, error) {
+	var all *mat.Dense
+	for range max(1, s.times) {
+		here, err := s.layer.At(s.x, z)
+		if err != nil {
+			return nil, err
+		}
+		j, err := Jacobian(ctx, here, 0)
+		if err != nil {
+			return nil, err
+		}
+		if all == nil {
+			all = j
+		} else {
+			next := new(mat.Dense)
+			next.Mul(j, all)
+			all = next
+		}
+		if s.times > 1 {
+			next := make([]T, len(z))
+			if err := here.Next(next); err != nil {
+				return nil, err
+			}
+			z = next
+		}
+	}
+	return all, nil
 }
 
 // noise is that of a spot at z where the derivative is about j.
@@ -78,7 +107,7 @@ func (s *search[T]) noise(j *mat.Dense, z []float64) float64 {
 		}
 		sum += c * c
 	}
-	return float64(len(z)+8) * unit[T]() * math.Sqrt(sum)
+	return float64(len(z)+8) * float64(max(1, s.times)) * unit[T]() * math.Sqrt(sum)
 }
 
 // apart is I − J.
@@ -92,24 +121,31 @@ func (p *spot) apart() *mat.Dense {
 	return a
 }
 
+// singular is the size of (I − J)⁻¹ from which the neighbourhood of a fixed point is looked at.
+const singular = 1e5
+
 // polish goes on from a state near a fixed point by Newton's method with halved steps, to where only rounding is left of
 // the residual, and tells about how large ‖(I − J)⁻¹‖ is there, infinite where I − J is singular.
 func (s *search[T]) polish(ctx context.Context, z []float64) (p *spot, inverse float64, err error) {
 	const (
-		steps  = 200 // those to a point of multiplicity m shrink by 1 − 1/m
+		most   = 200 // steps, which to a point of multiplicity m shrink by 1 − 1/m
 		halves = 12
 	)
 	if p, err = s.spot(ctx, z); err != nil {
 		return nil, 0, err
 	}
 	n := len(z)
+	steps := most
+	if s.times > 1 {
+		steps = 20
+	}
 	for range steps {
 		a := p.apart()
 		var lu mat.LU
 		lu.Factorize(a)
 		inverse = lu.Cond() / mat.Norm(a, 1)
-		if p.size == 0 {
-			return p, inverse, nil
+		if p.size == 0 || p.still() && !(inverse < singular) {
+			return p, inverse, nil // a step would follow rounding
 		}
 		step := mat.NewVecDense(n, nil)
 		if err := lu.SolveVecTo(step, false, mat.NewVecDense(n, p.g)); err != nil {
