@@ -158,7 +158,7 @@ func (e *Equilibrium[T]) relax(ctx context.Context, z []T, with Solver[T], watch
 		if push != nil {
 			return p // the push has a Jacobian that we do not know
 		}
-		if u, err := s.program(cell); err == nil && u.expr.activation != "" {
+		if _, ok := with.Method.(solvers.Splitter); ok {
 			p.Splitting = &splitting[T]{shard: s, here: at[T]{id: e.layer.points.Add(1), x: here.x, masked: e.masked}, n: n}
 		}
 		visited := at[T]{x: here.x, z: make([]T, n*e.layer.Units), masked: e.masked}

@@ -118,6 +118,15 @@ func (f function) afterStep() bool {
 	return f.ofStep() || f == local
 }
 
+// ofPre reports whether the function is one of the pre-activation, which a cell of another form has not.
+func (f function) ofPre() bool {
+	switch f {
+	case gain, preActivation, activated, recurrent, recurrentAdjoint, preGradient:
+		return true
+	}
+	return false
+}
+
 // byValue are the activations whose derivatives are functions of their values: tanh′ = 1 − tanh²,
 // σ′ = σ(1 − σ).
 var byValue = map[string]bool{"tanh": true, "sigmoid": true}
@@ -151,7 +160,14 @@ func express(f function, m models.Model, dims dims, rows int, dtype tensor.Dtype
 	if err := checkMasks(s.Masks(), rows); err != nil {
 		return nil, err
 	}
-	e.leak, e.masks, e.noises = s.LeakRate(), s.Masks(), s.Noises()
+	e.leak, e.masks, e.noises = 1, s.Masks(), s.Noises()
+	if !f.ofReadout() {
+		var whole gorgonia.Nodes
+		for _, u := range s.Units() {
+			whole = append(whole, u.Post)
+		}
+		e.leak = leakOf(out, e.z, s.LeakRate(), whole...)
+	}
 	if units := s.Units(); len(units) == 1 && units[0].Pre != e.z {
 		e.activation = units[0].Activation
 	}
@@ -198,14 +214,7 @@ func express(f function, m models.Model, dims dims, rows int, dtype tensor.Dtype
 	case tangentPullback, tangentPullbackCut, tangentPullbackFrozen:
 		err = e.tangentPullback(s, f, out)
 	default: // of the pre-activation
-		units := s.Units()
-		if len(units) != 1 {
-			return nil, fmt.Errorf("the cell has %d activations, expected exactly one", len(units))
-		}
-		if units[0].Pre == e.z {
-			return nil, fmt.Errorf("the cell's activation is of the state, not of a pre-activation")
-		}
-		pre := units[0].Pre
+		pre := s.Units()[0].Pre
 		switch f {
 		case preActivation:
 			e.outs, e.param = gorgonia.Nodes{pre}, []int{ofState}

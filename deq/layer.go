@@ -56,6 +56,7 @@ type Layer[T Float] struct {
 	source  *Layer[T]         // what a twin is one of
 	foreign foreign           // which weights of a twin are not those of its source
 	leak    float64           // the α of the cell
+	form    func() error      // why the cell has no pre-activation, looked at once
 
 	resolvent resolvent // for splitting methods
 }
@@ -81,6 +82,7 @@ func New[T Float](m models.Model, inputs, outputs int, seed uint64, c Config) (*
 		config: c, dims: dims{inputs: inputs, outputs: outputs, params: m.Params(inputs, outputs)},
 		version: 1,
 	}
+	l.form = sync.OnceValue(func() error { return checkForm(m, l.dims) })
 	l.makeShards()
 	// The cell and the readout are compiled at once, so that a model which cannot be is
 	// refused here; the rest is when first needed.
@@ -257,8 +259,7 @@ func (l *Layer[T]) Activation() string {
 }
 
 // SingleActivation reports why Gain, Recurrent, RecurrentAdjoint, PreVJP, NudgePre and DisplacePre cannot be had: they
-// need a cell with exactly one activation.
-func (l *Layer[T]) SingleActivation() error {
-	_, err := l.shards[0].program(gain)
-	return err
-}
+// need a cell (1−α)z + αφ(pre), 0 < α ≤ 1, with one activation φ and pre affine in z and x, in which parameters act
+// through pre alone. However the cell is written, the form is shown on its graph or, where that does not tell, tried at
+// random states, inputs and parameters.
+func (l *Layer[T]) SingleActivation() error { return l.form() }

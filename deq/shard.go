@@ -53,6 +53,11 @@ func (s *shard[T]) program(f function) (*unit[T], error) {
 		return s.units[f], nil
 	}
 	l := s.layer
+	if f.ofPre() {
+		if err := l.SingleActivation(); err != nil {
+			return nil, err
+		}
+	}
 	var e *expression
 	rows := s.capacity
 	if f.ofSteps() {

@@ -25,8 +25,8 @@ func (l *Layer[T]) CheckSolver(with Solver[T]) error {
 	if err != nil {
 		return err
 	}
-	if u.expr.activation == "" {
-		return fmt.Errorf("deq: %w: %T splits cells z⁺ = φ(Wz + Ux + b) with one activation, as that of mondeq", solvers.ErrNoSplitting, with.Method)
+	if err := l.SingleActivation(); err != nil {
+		return fmt.Errorf("deq: %w: %T splits cells z⁺ = φ(Wz + Ux + b) with one activation, as that of mondeq: %w", solvers.ErrNoSplitting, with.Method, err)
 	}
 	if _, ok := with.Method.(solvers.PeacemanRachford[T]); ok && len(u.expr.masks) > 0 {
 		return fmt.Errorf("deq: %w: %T inverts one W for all samples, and dropout makes W differ between them", solvers.ErrNoSplitting, with.Method)

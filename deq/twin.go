@@ -18,7 +18,7 @@ func (l *Layer[T]) Twin(set func(p Params[T])) *Layer[T] {
 		t := &Layer[T]{
 			Model: l.Model, Inputs: l.Inputs, Units: l.Units, Outputs: l.Outputs,
 			Params: l.Params.ZerosLike(), config: l.config, dims: l.dims,
-			masks: slices.Clone(l.masks), source: l, leak: l.leak,
+			masks: slices.Clone(l.masks), source: l, leak: l.leak, form: l.form,
 		}
 		for i, m := range t.masks {
 			t.masks[i].data = slices.Clone(m.data)
