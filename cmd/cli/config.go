@@ -10,6 +10,7 @@ import (
 
 	"attractor/deq"
 	"attractor/internal/config"
+	"attractor/internal/regular"
 	"attractor/train"
 )
 
@@ -19,6 +20,7 @@ type configFlags struct {
 	saved []byte            // contents of the file that is read where none is given
 	sets  []string          // in the order of the command line
 	flags map[string]string // the flag that a set came from, where it was not --set
+	input []byte            // what the standard input has given
 }
 
 // shortcuts are flags for common options.
@@ -38,7 +40,7 @@ var shortcuts = []struct{ flag, path, doc string }{
 func (c *configFlags) add(p *program, cmd *cobra.Command, without ...string) {
 	c.flags = map[string]string{}
 	f := cmd.Flags()
-	f.StringVar(&c.file, "config", "", "configuration `FILE` (YAML)")
+	f.StringVar(&c.file, "config", "", "configuration `FILE` (YAML); - is the standard input")
 	f.Var(setFlag{c, "", ""}, "set", "an option, as `section.key=value`; may be repeated (see train --print-config)")
 	must(cmd.RegisterFlagCompletionFunc("set", p.completeSet))
 next:
@@ -78,13 +80,19 @@ func (c *configFlags) data(otherwise string) (source string, data []byte, err er
 	if source == "" {
 		source = otherwise
 	}
-	if source == "" {
+	switch {
+	case source == "":
 		return "defaults", nil, nil
+	case c.file == "" && c.saved != nil:
+		data = c.saved
+	case source == "-":
+		if c.input == nil {
+			c.input, err = regular.ReadAll("the standard input", os.Stdin, config.MaxSize)
+		}
+		data, source = c.input, "the standard input"
+	default:
+		data, err = regular.Read(source, config.MaxSize)
 	}
-	if c.file == "" && c.saved != nil {
-		return source, c.saved, nil
-	}
-	data, err = os.ReadFile(source)
 	if err != nil {
 		return source, nil, usagef("configuration: %w", err)
 	}

@@ -16,6 +16,7 @@ import (
 	"attractor/internal/catalog"
 	"attractor/internal/datasets"
 	"attractor/internal/folder"
+	"attractor/internal/regular"
 	"attractor/train/compare"
 	"attractor/train/tasks"
 )
@@ -300,8 +301,11 @@ func (p *program) dataImport(ctx context.Context, args []string) error {
 		return err
 	}
 	for _, path := range args[1:] {
-		if _, err := os.Stat(path); err != nil {
+		switch info, err := os.Stat(path); {
+		case err != nil:
 			return usage(err)
+		case !info.Mode().IsRegular() && !info.IsDir():
+			return usagef("%s: expected a file or a folder, found a special file", path)
 		}
 	}
 	work, err := p.claimData(ctx, dir)
@@ -371,7 +375,7 @@ func checkOwn(path string) error {
 }
 
 func copyFile(ctx context.Context, to, from string) error {
-	f, err := os.Open(from)
+	f, err := regular.Open(from)
 	if err != nil {
 		return err
 	}

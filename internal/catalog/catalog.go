@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"attractor/internal/quote"
 )
 
 // Entry is one named part.
@@ -87,7 +89,7 @@ func Unknown(kind, name string, known []string) *UnknownError {
 }
 
 func (e *UnknownError) Error() string {
-	s := fmt.Sprintf("unknown %s %q", e.Kind, e.Name)
+	s := fmt.Sprintf("unknown %s %s", e.Kind, quote.Name(e.Name))
 	if e.Suggestion != "" {
 		return s + fmt.Sprintf(" (did you mean %q?)", e.Suggestion)
 	}

@@ -20,7 +20,8 @@
 // refused, because it was octal in YAML 1.1. An integer may be written 1e3 or 3.0, but not
 // 3.5. Numbers and booleans are not quoted, and booleans are true and false only. Text
 // may be left unquoted even if it looks like a number, except null and ~. A list is always
-// written as one, [a] with a single element. As zero stands for the default, an option
+// written as one, [a] with a single element. After --set, whose key says what is expected, text is
+// taken as it stands, every sign of it: task.file=data #2.npz names that file. As zero stands for the default, an option
 // whose default is not zero cannot be set to zero.
 //
 // # Layers
@@ -47,6 +48,7 @@ import (
 
 	"attractor/internal/catalog"
 	"attractor/internal/options"
+	"attractor/internal/quote"
 )
 
 // Section is one section of a configuration, made by [Struct] or [Choice].
@@ -125,7 +127,7 @@ func Choice[T any](name, doc string, cat *catalog.Catalog[T], dst *Chosen[T], co
 // or settings with a method Validate() error have it called when all options are set.
 //
 // The error joins one *[Error] for every problem, in the order of the file and then of
-// sets (after 50 of them the last one counts the rest); with an error no destination is
+// sets (after 20 of them the last one counts the rest); with an error no destination is
 // changed.
 func Read(source string, data []byte, sets []string, sections ...Section) error {
 	r := reader{}
@@ -136,6 +138,9 @@ func Read(source string, data []byte, sets []string, sections ...Section) error 
 		r.sections = append(r.sections, &given{Section: s})
 	}
 	file := &document{source: source}
+	if len(data) > MaxSize {
+		return errors.Join(&Error{Source: source, Msg: fmt.Sprintf("expected a configuration of at most %d bytes, found %d", MaxSize, len(data))})
+	}
 	ok := r.file(file, data)
 	for i, s := range sets {
 		r.set(&document{source: "--set", order: i + 1, isSet: true}, s)
@@ -149,17 +154,15 @@ func Read(source string, data []byte, sets []string, sections ...Section) error 
 		}
 	}
 	if len(r.problems) > 0 {
-		slices.SortStableFunc(r.problems, func(a, b *Error) int {
-			return cmp.Or(cmp.Compare(a.order, b.order), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+		slices.SortStableFunc(r.problems, func(a, b problem) int {
+			return cmp.Or(cmp.Compare(a.at.doc.order, b.at.doc.order), cmp.Compare(a.at.line, b.at.line), cmp.Compare(a.at.column, b.at.column))
 		})
 		var errs []error
-		for i, e := range r.problems {
-			if i == maxProblems {
-				more := fmt.Sprintf("and %d more problems", len(r.problems)-i)
-				errs = append(errs, &Error{Source: source, Msg: more})
-				break
-			}
-			errs = append(errs, e)
+		for _, p := range r.problems[:min(len(r.problems), maxProblems)] {
+			errs = append(errs, p.explain())
+		}
+		if more := len(r.problems) - maxProblems; more > 0 {
+			errs = append(errs, &Error{Source: source, Msg: fmt.Sprintf("and %d more problems", more)})
 		}
 		return errors.Join(errs...)
 	}
@@ -169,7 +172,10 @@ func Read(source string, data []byte, sets []string, sections ...Section) error 
 	return nil
 }
 
-const maxProblems = 50
+const maxProblems = 20
+
+// MaxSize is the largest configuration in bytes: the largest that [Write] makes is a few kB.
+const MaxSize = 1 << 20
 
 // Error is one problem in a configuration.
 type Error struct {
@@ -180,21 +186,19 @@ type Error struct {
 	Excerpt      string // the line, and below it a caret under the column
 	Suggestion   string // what was probably meant, if anything
 	Err          error  // the cause, if there is one: from Validate, a catalogue, a value
-
-	order int
 }
 
 func (e *Error) Error() string {
 	var b strings.Builder
 	if e.Source != "" {
-		b.WriteString(e.Source)
+		b.WriteString(quote.Path(e.Source))
 		if e.Line > 0 {
 			fmt.Fprintf(&b, ":%d:%d", e.Line, e.Column)
 		}
 		b.WriteString(": ")
 	}
 	if e.Path != "" {
-		b.WriteString(e.Path + ": ")
+		b.WriteString(quote.Key(e.Path) + ": ")
 	}
 	b.WriteString(e.Msg)
 	if e.Suggestion != "" {

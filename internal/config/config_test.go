@@ -185,7 +185,7 @@ func TestRead(t *testing.T) {
 		"block text":     {file: "train:\n  out: >-\n    a\n    b\n", edit: func(c *cfg) { c.Train.Out = "a b" }},
 		"set":            {file: "train: {epochs: 3}", sets: []string{"train.epochs=4", "train.epochs=5"}, edit: func(c *cfg) { c.Train.Epochs = 5 }},
 		"set a list":     {sets: []string{"train.betas=[0.5, 1e-1]"}, edit: func(c *cfg) { c.Train.Betas = []float64{0.5, 0.1} }},
-		"set, spaces":    {sets: []string{" train.out = a=b "}, edit: func(c *cfg) { c.Train.Out = "a=b" }},
+		"set, spaces":    {sets: []string{" train.out =a=b "}, edit: func(c *cfg) { c.Train.Out = "a=b " }},
 		"set a part":     {file: "model: rate", sets: []string{"model=gru"}, edit: func(c *cfg) { c.Model = chosen("gru", gru{Units: 64, Leak: 0.1}) }},
 		"set its name":   {file: "model: rate", sets: []string{"model.name=gru"}, edit: func(c *cfg) { c.Model = chosen("gru", gru{Units: 64, Leak: 0.1}) }},
 		"set, then part": {sets: []string{"model.leak=0.5", "model=gru"}, edit: func(c *cfg) { c.Model = chosen("gru", gru{Units: 64, Leak: 0.5}) }},
@@ -268,6 +268,10 @@ func TestReadErrors(t *testing.T) {
 		"item of a list":         {"train: {betas: [0.5, x]}", nil, []string{`run.yaml:1:22: train.betas: expected a number, found "x"`}},
 		"null in a list":         {"train: {betas: [0.5, ~]}", nil, []string{`run.yaml:1:22: train.betas: expected a value, found none: leave the key out for the default`}},
 		"list in a list":         {"train: {betas: [0.5, [1]]}", nil, []string{`run.yaml:1:22: train.betas: expected a list of numbers, found a list in it`}},
+		"number like 010":        {"train: {lr: 010, clip: 00.5}", nil, []string{`run.yaml:1:13: train.lr: expected a number without leading zeros (0o10 is octal), found 010 (did you mean "10"?)`, `run.yaml:1:24: train.clip: expected a number without leading zeros (0o10 is octal), found 00.5 (did you mean "0.5"?)`}},
+		"integer like 010":       {"train: {epochs: -010}", nil, []string{`run.yaml:1:17: train.epochs: expected an integer without leading zeros (0o10 is octal), found -010 (did you mean "-10"?)`}},
+		"TRUE":                   {"train: {resume: TRUE, lr: TRUE, epochs: TRUE}", []string{"train.resume=True"}, []string{`run.yaml:1:27: train.lr: expected a number, found "TRUE"`, `run.yaml:1:41: train.epochs: expected an integer, found "TRUE"`, `--set: train.resume: expected true or false, found "True" (did you mean "true"?)`}},
+		"foreign words":          {"\"m\\e[31m\": 1\ntrain: {\"l\\e[2J\": 1}", nil, []string{`run.yaml:1:1: unknown section "m\x1b[31m" (known: model, second, train)`, `run.yaml:2:9: "train.l\x1b[2J": unknown option "l\x1b[2J" (known: epochs, batch, lr, decay, clip, seed, resume, out, every, betas, tags)`}},
 		"boolean":                {"train: {resume: yes}", nil, []string{`run.yaml:1:17: train.resume: expected true or false, found "yes" (did you mean "true"?)`}},
 		"scalar for settings":    {"train: 3", nil, []string{`run.yaml:1:8: train: expected a mapping of options, found "3"`}},
 		"list for a part":        {"model: [gru]", nil, []string{`run.yaml:1:8: model: expected the name of a model or a mapping of name and options, found a list`}},
@@ -301,8 +305,8 @@ func TestReadErrors(t *testing.T) {
 		"set, Validate":          {"", []string{"model.gain=-1"}, []string{`--set: model: gain must be positive`}},
 		"set without =":          {"", []string{"train.lr", "=3", "train.=3", ".lr=3"}, []string{`--set: expected section.key=value`, `--set: expected section.key=value`, `--set: expected section.key=value`, `--set: expected section.key=value`}},
 		"set, unknown":           {"", []string{"modle=gru", "train.rl=3", "train.a.b=3"}, []string{`--set: unknown section "modle" (did you mean "model"?)`, `--set: train.rl: unknown option "rl" (did you mean "lr"?)`, `--set: train.a.b: unknown option "a.b" (known: epochs, batch, lr, decay, clip, seed, resume, out, every, betas, tags)`}},
-		"set, no value":          {"", []string{"train.lr=", "train.out= # a"}, []string{`--set: train.lr: expected a value, found none: leave the key out for the default`, `--set: train.out: expected a value, found none: leave the key out for the default`}},
-		"set, malformed":         {"", []string{"train.betas=[1", "train.out=\xff"}, []string{`--set: while parsing a flow sequence: did not find expected ',' or ']'`, `--set: expected text in UTF-8, found the byte 0xff`}},
+		"set, no value":          {"", []string{"train.lr=", "train.lr= # a"}, []string{`--set: train.lr: expected a value, found none: leave the key out for the default`}},
+		"set, malformed":         {"", []string{"train.betas=[1", "train.out=\xff"}, []string{`--set: while parsing a flow sequence: did not find expected ',' or ']'`, `--set: train.out: expected text in UTF-8, found "\xff"`}},
 		"set a part, old option": {"model: {name: rate, gain: 2}", []string{"model=gru"}, []string{`run.yaml:1:21: model.gain: unknown option "gain" of the model "gru": it belongs to rate; to replace the section of the file use --set 'model={name: gru}'`}},
 		"all together": {"train: {lr: x}\nmodel: {unit: 3}\nzzzz: 3", []string{"train.epochs=y", "model.gain=z"}, []string{
 			`run.yaml:1:13: train.lr: expected a number, found "x"`,
@@ -384,8 +388,91 @@ func TestManyProblems(t *testing.T) {
 		fmt.Fprintf(&file, "key%d: 1\n", i)
 	}
 	list := problems(t, config.Read("run.yaml", []byte(file.String()), nil, start().sections()...))
-	if got, want := list[len(list)-1].Error(), "run.yaml: and 20 more problems"; len(list) != 51 || got != want {
+	if got, want := list[len(list)-1].Error(), "run.yaml: and 50 more problems"; len(list) != 21 || got != want {
 		t.Errorf("%d problems, the last %q, want %q", len(list), got, want)
+	}
+}
+
+// Long files are refused, and of many problems only the first are looked into: what is wrong with the
+// rest takes no longer than to read it.
+func TestHostile(t *testing.T) {
+	read := func(file string) error { return config.Read("run.yaml", []byte(file), nil, start().sections()...) }
+	var unknown, options, deep strings.Builder
+	options.WriteString("train:\n")
+	for i := range 80000 {
+		fmt.Fprintf(&unknown, "k%d: 1\n", i)
+		fmt.Fprintf(&options, "  k%d: 1\n", i)
+	}
+	deep.WriteString(strings.Repeat("{a: ", 200000))
+	for name, c := range map[string]struct{ file, want string }{
+		"too long":         {strings.Repeat("#", config.MaxSize+1), "run.yaml: expected a configuration of at most 1048576 bytes, found 1048577"},
+		"unknown sections": {unknown.String(), `run.yaml:20:1: unknown section "k19" (known: model, second, train)`},
+		"unknown options":  {options.String(), `run.yaml:21:3: train.k19: unknown option "k19" (known: `},
+		"the rest":         {options.String(), "and 79980 more problems"},
+		"items":            {"train: {betas: [" + strings.Repeat("x,", 400000) + "]}", `run.yaml:1:17: train.betas: expected a number, found "x"`},
+		"long key":         {"train: {" + strings.Repeat("k", 1000) + ": 1}", `unknown option "` + strings.Repeat("k", 60) + `…"`},
+		"long value":       {"train: {lr: " + strings.Repeat("x", 1000000) + "}", `expected a number, found "` + strings.Repeat("x", 60) + `…"`},
+		"long item":        {"train: {tags: " + strings.Repeat("x", 1000000) + "}", "(did you mean "},
+		"long name":        {"model: " + strings.Repeat("x", 1000000), `unknown model "` + strings.Repeat("x", 60) + `…"`},
+		"deep":             {deep.String(), "exceeded max depth"},
+		"deep list":        {strings.Repeat("[", 1000000), "exceeded max depth"},
+		"aliases":          {"a: &a [x,x,x]\nb: &b [*a,*a,*a]\nc: &c [*b,*b,*b]\ntrain: {betas: *c}", "anchors and aliases are not supported"},
+		"anchors":          {"train: {betas: [" + strings.Repeat("&a 1,", 100000) + "]}", "anchors and aliases are not supported"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := read(c.file)
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Fatalf("error %.3000v, want %q", err, c.want)
+			}
+			if n := len(err.Error()); n > 20000 {
+				t.Errorf("a message of %d bytes", n)
+			}
+			if n := len(problems(t, err)); n > 21 {
+				t.Errorf("%d problems are reported", n)
+			}
+		})
+	}
+}
+
+// After --set text is taken as it stands, and what is written of it is read as the same.
+func TestSetText(t *testing.T) {
+	check := func(t interface {
+		Helper()
+		Fatalf(string, ...any)
+	}, text string) {
+		t.Helper()
+		c := start()
+		if err := config.Read("run.yaml", nil, []string{"train.out=" + text}, c.sections()...); err != nil {
+			t.Fatalf("%q: %v", text, err)
+		}
+		if c.Train.Out != text {
+			t.Fatalf("%q is read as %q", text, c.Train.Out)
+		}
+		var file bytes.Buffer
+		if err := config.Write(&file, c.sections()...); err != nil {
+			t.Fatalf("%q: %v", text, err)
+		}
+		again := start()
+		if err := config.Read("run.yaml", file.Bytes(), nil, again.sections()...); err != nil {
+			t.Fatalf("%q: %v\n%s", text, err, file.String())
+		}
+		if again.Train.Out != text {
+			t.Fatalf("%q is written and read as %q", text, again.Train.Out)
+		}
+	}
+	for _, text := range []string{
+		"", " ", "data #2.npz", "a: b", "a:b", ": ", `"quoted"`, "'quoted'", `it's`, `back\slash`, "[a", "[a, b]", "{a: b}", "}", " leading", "trailing ", "~", "null", "Null",
+		"yes", "no", "on", "off", "y", "N", "true", "TRUE", "False", "1", "010", "0x10", "1e3", ".5", ".nan", "-", "- a", "---", "...", "? a", "*alias", "&anchor", "!tag", "!!str a",
+		"%", "@", "`", "|", ">", "<<", "=", ",", "#", "# c", "\ttab", "two\nlines", "\n", "line\r", "\x1b[31m", "\x00", "\x7f", "\u0085", "\u2028", "\ufeff", "\ufffd", "é", "日本語", "𝕊", "2001-01-01", "12:30:45", "a=b", "=", "1s",
+	} {
+		check(t, text)
+	}
+	rapid.Check(t, func(t *rapid.T) { check(t, rapid.String().Draw(t, "text")) })
+	// Also the name of a part and the choice of an option are text; a section and numbers are YAML.
+	c := start()
+	if err := config.Read("run.yaml", nil, []string{"model.name=gru", "model.leak= 0.5 # half", "second={name: rate, activation: 'relu'}"}, c.sections()...); err != nil ||
+		c.Model.Value != (gru{Units: 64, Leak: .5}) || c.Second.Value.(rate).Activation != "relu" {
+		t.Errorf("%v: %+v", err, c)
 	}
 }
 
@@ -498,6 +585,9 @@ func FuzzRead(f *testing.F) {
 	} {
 		f.Add([]byte(file), "train.lr=1")
 		f.Add([]byte("train: {}"), file)
+	}
+	for _, set := range []string{"train.out=data #2.npz", "train.out= ~ ", "train.out=a: [b\n", "train.out=\"\\x", "train.tags=[a, 'b #c']", "model.name=null", "train.out=\x1b[31m\u2028"} {
+		f.Add([]byte("train: {lr: 010, resume: TRUE, out: &a x, tags: [*a]}"), set)
 	}
 	f.Add([]byte("model: gru"), "model={name: rate, gain: [1}")
 	f.Fuzz(func(t *testing.T, file []byte, set string) {

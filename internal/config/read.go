@@ -15,12 +15,20 @@ import (
 
 	"attractor/internal/catalog"
 	"attractor/internal/options"
+	"attractor/internal/quote"
 )
 
 // reader gathers what the file and every --set give to each section, then resolves it.
 type reader struct {
 	sections []*given
-	problems []*Error
+	problems []problem
+}
+
+// problem is a place where something is wrong. What it is said to be is worked out for the few that
+// are reported.
+type problem struct {
+	at      place
+	explain func() *Error
 }
 
 // given is what was written about one section, later layers over earlier ones.
@@ -29,6 +37,7 @@ type given struct {
 	at      place // its first mention
 	part    value // the name chosen, if any
 	options []pair
+	index   map[string]int // of the options by their keys
 	result  Chosen[any]
 }
 
@@ -47,10 +56,23 @@ type place struct {
 
 type value struct {
 	doc  *document
-	node *yaml.Node
+	node *yaml.Node // nil of a --set whose text is not read yet
+	text string     // of such a one
+	at   place
 }
 
-func (v value) place() place { return place{v.doc, v.node.Line, v.node.Column} }
+func (v value) place() place {
+	if v.node == nil {
+		return v.at
+	}
+	return place{v.doc, v.node.Line, v.node.Column}
+}
+
+// literally is the value that stands for every sign of its text.
+func (v value) literally() value {
+	v.node = &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Style: yaml.DoubleQuotedStyle, Value: v.text, Line: v.at.line, Column: v.at.column}
+	return v
+}
 
 type pair struct {
 	key   string
@@ -59,9 +81,18 @@ type pair struct {
 }
 
 func (r *reader) fail(at place, path, suggestion string, cause error, format string, args ...any) {
+	r.later(at, func() *Error { return at.error(path, suggestion, cause, format, args...) })
+}
+
+// later notes a problem that takes long to explain.
+func (r *reader) later(at place, explain func() *Error) {
+	r.problems = append(r.problems, problem{at, explain})
+}
+
+func (at place) error(path, suggestion string, cause error, format string, args ...any) *Error {
 	e := &Error{
 		Source: at.doc.source, Line: at.line, Column: at.column, Path: path,
-		Msg: fmt.Sprintf(format, args...), Suggestion: suggestion, Err: cause, order: at.doc.order,
+		Msg: fmt.Sprintf(format, args...), Suggestion: suggestion, Err: cause,
 	}
 	if at.line > 0 && at.line <= len(at.doc.lines) {
 		e.Excerpt = excerpt(at.doc.lines[at.line-1], at.column)
@@ -69,7 +100,7 @@ func (r *reader) fail(at place, path, suggestion string, cause error, format str
 	if at.doc.isSet {
 		e.Line = 0
 	}
-	r.problems = append(r.problems, e)
+	return e
 }
 
 // excerpt is a line, or the part of it around a column, with a caret below.
@@ -122,23 +153,33 @@ func (r *reader) set(doc *document, arg string) {
 		return
 	}
 	at := place{doc, 1, 1 + strings.Index(arg, name)}
-	// Blanks in place of the key make the parser count columns in the argument.
-	blanks := strings.Repeat(" ", utf8.RuneCountInString(path)+1)
-	v, ok := r.parse(doc, []byte(blanks+text))
 	g := r.section(at, name)
-	if !ok || g == nil {
+	if g == nil {
 		return
 	}
-	if v.node == nil { // only blanks or a comment
-		v.node = &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!null", Line: 1, Column: len(blanks) + 1}
-	}
+	v := value{doc: doc, text: text, at: place{doc, 1, utf8.RuneCountInString(path) + 2}}
 	if hasKey {
 		at.column += utf8.RuneCountInString(name) + 1
 		g.mention(at)
+		if g.kind != "" && key == "name" {
+			v = v.literally()
+		}
 		g.give(pair{key, at, v})
 		return
 	}
-	r.give(g, pair{name, at, v})
+	if v, ok = r.value(v); ok {
+		r.give(g, pair{name, at, v})
+	}
+}
+
+// value reads the text of a --set as YAML.
+func (r *reader) value(v value) (value, bool) {
+	// Blanks in place of the key make the parser count columns in the argument.
+	parsed, ok := r.parse(v.doc, []byte(strings.Repeat(" ", v.at.column-1)+v.text))
+	if ok && parsed.node == nil { // only blanks or a comment
+		parsed.node = &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!null", Line: 1, Column: v.at.column}
+	}
+	return parsed, ok
 }
 
 // lines splits a text where YAML does.
@@ -179,7 +220,7 @@ func (r *reader) parse(doc *document, data []byte) (value, bool) {
 			r.syntax(doc, err)
 			return v, false
 		case n > 0:
-			r.fail(value{doc, &root}.place(), "", "", nil, "expected one document, found a second")
+			r.fail(value{doc: doc, node: &root}.place(), "", "", nil, "expected one document, found a second")
 			return v, false
 		case len(root.Content) > 0:
 			v.node = root.Content[0]
@@ -221,7 +262,7 @@ func (r *reader) usable(v value, path string) bool {
 	case n.Kind == yaml.AliasNode || n.Anchor != "":
 		r.fail(v.place(), path, "", nil, "anchors and aliases are not supported: write the value out")
 	case n.Style&yaml.TaggedStyle != 0:
-		r.fail(v.place(), path, "", nil, "tags are not supported, found %s", n.Tag)
+		r.fail(v.place(), path, "", nil, "tags are not supported, found %s", quote.Key(n.Tag))
 	case n.Kind == yaml.ScalarNode && n.Tag == "!!null":
 		r.fail(v.place(), path, "", nil, "expected a value, found none: leave the key out for the default")
 	default:
@@ -235,7 +276,7 @@ func (r *reader) pairs(v value, path string) []pair {
 	var pairs []pair
 	first := map[string]int{} // line of each key
 	for i := 0; i+1 < len(v.node.Content); i += 2 {
-		k := value{v.doc, v.node.Content[i]}
+		k := value{doc: v.doc, node: v.node.Content[i]}
 		if !r.usable(k, path) {
 			continue
 		}
@@ -257,41 +298,43 @@ func (r *reader) pairs(v value, path string) []pair {
 			continue
 		}
 		first[key] = k.node.Line
-		pairs = append(pairs, pair{key, k.place(), value{v.doc, v.node.Content[i+1]}})
+		pairs = append(pairs, pair{key, k.place(), value{doc: v.doc, node: v.node.Content[i+1]}})
 	}
 	return pairs
 }
 
 // section finds a section by its name.
 func (r *reader) section(at place, name string) *given {
-	var names []string
-	var elsewhere string
-	for _, g := range r.sections {
-		if g.name == name {
-			return g
-		}
-		names = append(names, g.name)
-		if elsewhere == "" && g.kind == "" {
-			if settings, _ := g.start(""); slices.Contains(keysOf(settings), name) {
-				elsewhere = join(g.name, name)
+	if i := slices.IndexFunc(r.sections, func(g *given) bool { return g.name == name }); i >= 0 {
+		return r.sections[i]
+	}
+	r.later(at, func() *Error {
+		var names []string
+		elsewhere := ""
+		for _, g := range r.sections {
+			names = append(names, g.name)
+			if elsewhere == "" && g.kind == "" {
+				if settings, _ := g.start(""); slices.Contains(keysOf(settings), name) {
+					elsewhere = join(g.name, name)
+				}
 			}
 		}
-	}
-	u := catalog.Unknown("section", name, names)
-	if elsewhere != "" {
-		u.Suggestion = elsewhere
-	}
-	r.unknown(at, "", u)
+		u := catalog.Unknown("section", name, names)
+		if elsewhere != "" {
+			u.Suggestion = elsewhere
+		}
+		return at.unknown("", u)
+	})
 	return nil
 }
 
-// unknown reports the name of a section or part, with all that are known if none is near.
-func (r *reader) unknown(at place, path string, u *catalog.UnknownError) {
+// unknown is the error about the name of a section or part, with all that are known if none is near.
+func (at place) unknown(path string, u *catalog.UnknownError) *Error {
 	known := ""
 	if u.Suggestion == "" {
 		known = " (known: " + strings.Join(u.Known, ", ") + ")"
 	}
-	r.fail(at, path, u.Suggestion, u, "unknown %s %q%s", u.Kind, u.Name, known)
+	return at.error(path, u.Suggestion, u, "unknown %s %s%s", u.Kind, quote.Name(u.Name), known)
 }
 
 // give gives a section what one layer says of it as a whole.
@@ -304,7 +347,7 @@ func (r *reader) give(g *given, p pair) {
 	switch {
 	case v.node.Kind == yaml.MappingNode:
 		if v.doc.isSet {
-			g.at, g.part, g.options = p.at, value{}, nil
+			g.at, g.part, g.options, g.index = p.at, value{}, nil, nil
 		}
 		for _, q := range r.pairs(v, g.name) {
 			g.give(q)
@@ -330,10 +373,14 @@ func (g *given) give(p pair) {
 		g.part = p.value
 		return
 	}
-	if i := slices.IndexFunc(g.options, func(q pair) bool { return q.key == p.key }); i >= 0 {
+	if i, given := g.index[p.key]; given {
 		g.options[i] = p
 		return
 	}
+	if g.index == nil {
+		g.index = map[string]int{}
+	}
+	g.index[p.key] = len(g.options)
 	g.options = append(g.options, p)
 }
 
@@ -356,14 +403,15 @@ func (r *reader) resolve(g *given) {
 	}
 	opts, err := g.start(part)
 	if u := (*catalog.UnknownError)(nil); errors.As(err, &u) {
-		r.unknown(g.part.place(), g.name, u)
+		at := g.part.place()
+		r.later(at, func() *Error { return at.unknown(g.name, u) })
 		return
 	}
 	fields := options.Fields(opts)
 	for _, p := range g.options {
 		i := slices.IndexFunc(fields, func(f options.Field) bool { return f.Key == p.key })
 		if i < 0 {
-			r.unknownOption(g, part, p, fields)
+			r.later(p.at, func() *Error { return g.unknownOption(part, p, fields) })
 			continue
 		}
 		r.assign(fields[i], opts, p.value, join(g.name, p.key))
@@ -377,8 +425,8 @@ func (r *reader) resolve(g *given) {
 	}
 }
 
-// unknownOption reports an option that the part does not have, and which parts do.
-func (r *reader) unknownOption(g *given, part string, p pair, fields []options.Field) {
+// unknownOption is the error about an option that the part does not have: which parts do.
+func (g *given) unknownOption(part string, p pair, fields []options.Field) *Error {
 	known := make([]string, len(fields))
 	for i, f := range fields {
 		known[i] = f.Key
@@ -400,7 +448,7 @@ func (r *reader) unknownOption(g *given, part string, p pair, fields []options.F
 	if g.part.doc != nil && g.part.doc.isSet && !p.at.doc.isSet {
 		hint += fmt.Sprintf("; to replace the section of the file use --set '%s={name: %s}'", g.name, part)
 	}
-	r.fail(p.at, join(g.name, p.key), u.Suggestion, u, "unknown option %q%s%s", p.key, of, hint)
+	return p.at.error(join(g.name, p.key), u.Suggestion, u, "unknown option %s%s%s", quote.Name(p.key), of, hint)
 }
 
 // owners are the parts of the section's catalogue that have an option.
@@ -416,6 +464,16 @@ func (g *given) owners(key string) []string {
 
 // assign sets one option.
 func (r *reader) assign(f options.Field, opts any, v value, path string) {
+	if v.node == nil {
+		if f.Text && !f.List {
+			v = v.literally()
+		} else {
+			var ok bool
+			if v, ok = r.value(v); !ok {
+				return
+			}
+		}
+	}
 	if !r.usable(v, path) {
 		return
 	}
@@ -424,14 +482,14 @@ func (r *reader) assign(f options.Field, opts any, v value, path string) {
 		if v.node.Kind != yaml.SequenceNode {
 			suggestion := ""
 			if v.node.Kind == yaml.ScalarNode {
-				suggestion = "[" + v.node.Value + "]"
+				suggestion = "[" + quote.Key(v.node.Value) + "]"
 			}
 			r.fail(v.place(), path, suggestion, nil, "expected %s, found %s", f.Want(), describe(v.node))
 			return
 		}
 		elems = nil
 		for _, n := range v.node.Content {
-			elems = append(elems, value{v.doc, n})
+			elems = append(elems, value{doc: v.doc, node: n})
 		}
 	}
 	var texts []string
@@ -471,11 +529,7 @@ func describe(n *yaml.Node) string {
 	case yaml.SequenceNode:
 		return "a list"
 	}
-	s := n.Value
-	if r := []rune(s); len(r) > 60 {
-		s = string(r[:60]) + "…"
-	}
-	return fmt.Sprintf("%q", s)
+	return quote.Name(n.Value)
 }
 
 func join(path, key string) string {

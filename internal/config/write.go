@@ -62,7 +62,7 @@ func (s Section) rows() ([]row, error) {
 		if part == "" {
 			return nil, fmt.Errorf("config: write %s: no %s is chosen", s.name, s.kind)
 		}
-		rows = append(rows, row{"name: " + quote(part), comment(s.synopsis(part), s.names, "")})
+		rows = append(rows, row{"name: " + quoted(part), comment(s.synopsis(part), s.names, "")})
 	}
 	opts, err := s.start(part)
 	if err != nil {
@@ -78,7 +78,7 @@ func (s Section) rows() ([]row, error) {
 		}
 		for i := range texts {
 			if f.Textual {
-				texts[i] = quote(texts[i])
+				texts[i] = quoted(texts[i])
 			}
 		}
 		text := strings.Join(texts, ", ")
@@ -113,9 +113,9 @@ func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
 // plain text needs no quotes: words, paths and durations, which end with s.
 var plain = regexp.MustCompile(`^([A-Za-z_/][A-Za-z0-9_./+-]*|-?[0-9][0-9.hmnµ]*s)$`)
 
-// quote writes text such that every reader of YAML, 1.1 or 1.2, takes it for that text.
+// quoted writes text such that every reader of YAML, 1.1 or 1.2, takes it for that text.
 // The escapes of Go are escapes of YAML's double quotes.
-func quote(s string) string {
+func quoted(s string) string {
 	if plain.MatchString(s) {
 		switch strings.ToLower(s) {
 		case "null", "true", "false", "yes", "no", "on", "off", "y", "n":

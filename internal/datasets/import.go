@@ -15,6 +15,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"attractor/internal/regular"
 )
 
 // Import finds the files of the set in what the user has and copies them to dir: files,
@@ -103,7 +105,7 @@ func (im *importer) file(p string, info fs.FileInfo) error {
 	if !info.Mode().IsRegular() {
 		return fmt.Errorf("%s: expected a file or a folder, found a special file", p)
 	}
-	f, err := os.Open(p)
+	f, err := regular.Open(p)
 	if err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 
 	"attractor/internal/atomicfile"
+	"attractor/internal/regular"
 )
 
 // State is what is known of a file in the data folder.
@@ -120,7 +121,7 @@ func (s Set) Verify(ctx context.Context, dir string, progress Progress) ([]Statu
 }
 
 func verify(ctx context.Context, st Status, progress Progress) error {
-	f, err := os.Open(st.Path)
+	f, err := regular.Open(st.Path)
 	if err != nil {
 		return err
 	}

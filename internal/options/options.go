@@ -39,6 +39,7 @@ import (
 	"unicode"
 
 	"attractor/internal/catalog"
+	"attractor/internal/quote"
 )
 
 // Field is one option.
@@ -50,6 +51,7 @@ type Field struct {
 	Choices []string // the values allowed, nil for any
 	Bound   Bound    // of integers
 	List    bool     // a slice
+	Text    bool     // text, alone or in a list
 	Textual bool     // text or duration, alone or in a list: a configuration may quote it
 
 	index    []int
@@ -78,6 +80,7 @@ func Fields(v any) []Field {
 		f := Field{
 			Key: key, Type: k.name, Doc: sf.Tag.Get("doc"),
 			Choices: split(sf.Tag.Get("choices")), List: list,
+			Text:    k == text,
 			Textual: k == text || k == duration,
 			index:   index, kind: k, zeroable: true,
 		}
@@ -273,6 +276,6 @@ func (e *ValueError) Unwrap() error { return e.Err }
 
 func unknownChoice(f Field, found string) *ValueError {
 	u := catalog.Unknown("choice", found, f.Choices)
-	msg := fmt.Sprintf("expected one of %s, found %q", strings.Join(f.Choices, ", "), found)
+	msg := fmt.Sprintf("expected one of %s, found %s", strings.Join(f.Choices, ", "), quote.Name(found))
 	return &ValueError{Msg: msg, Suggestion: u.Suggestion, Err: u}
 }

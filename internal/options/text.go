@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"attractor/internal/quote"
 )
 
 // kind is how a value is written as text.
@@ -147,16 +149,16 @@ func (f Field) parseOne(dst reflect.Value, s string) error {
 
 func parseBool(s string) (bool, *ValueError) {
 	switch s {
-	case "true", "True", "TRUE":
+	case "true":
 		return true, nil
-	case "false", "False", "FALSE":
+	case "false":
 		return false, nil
 	}
 	bad := expected(boolean.want, s)
 	switch strings.ToLower(s) {
-	case "yes", "on", "y", "t", "1":
+	case "true", "yes", "on", "y", "t", "1":
 		bad.Suggestion = "true"
-	case "no", "off", "n", "f", "0":
+	case "false", "no", "off", "n", "f", "0":
 		bad.Suggestion = "false"
 	}
 	return false, bad
@@ -183,6 +185,9 @@ func parseNumber(s string, t reflect.Type) (float64, *ValueError) {
 	case !decimal.MatchString(s):
 		return 0, expected(number.want, s)
 	}
+	if bad := leadingZeros(s, number.want); bad != nil {
+		return 0, bad
+	}
 	x, err := strconv.ParseFloat(s, t.Bits())
 	mantissa, _, _ := strings.Cut(strings.ToLower(s), "e")
 	if err != nil || x == 0 && strings.ContainsAny(mantissa, "123456789") {
@@ -191,18 +196,30 @@ func parseNumber(s string, t reflect.Type) (float64, *ValueError) {
 	return x, nil
 }
 
+// zeros are what a number begins with that was octal in YAML 1.1 and in C.
+var zeros = regexp.MustCompile(`^([-+]?)0+([0-9].*)$`)
+
+// leadingZeros refuses a number that is written like 010.
+func leadingZeros(s, want string) *ValueError {
+	m := zeros.FindStringSubmatch(s)
+	if m == nil {
+		return nil
+	}
+	bad := expected(want+" without leading zeros (0o10 is octal)", s)
+	if decimal.MatchString(s) {
+		bad.Suggestion = m[1] + m[2]
+	}
+	return bad
+}
+
 // parseInteger also takes 3.0 and 1e3, whose value is an integer, as far as a float64
 // has every integer.
 func parseInteger(dst reflect.Value, s string) *ValueError {
-	body := strings.TrimLeft(s, "+-")
+	if bad := leadingZeros(s, integer.want); bad != nil {
+		return bad
+	}
 	switch {
-	case based.MatchString(s):
-	case digits.MatchString(s):
-		if len(body) > 1 && body[0] == '0' {
-			bad := expected("an integer without leading zeros (0o10 is octal)", s)
-			bad.Suggestion = strings.TrimSuffix(s, body) + strings.TrimLeft(body[:len(body)-1], "0") + body[len(body)-1:]
-			return bad
-		}
+	case based.MatchString(s), digits.MatchString(s):
 	case decimal.MatchString(s):
 		x, err := strconv.ParseFloat(s, 64)
 		if err != nil || math.Abs(x) > 1<<53 {
@@ -239,10 +256,9 @@ func parseInteger(dst reflect.Value, s string) *ValueError {
 // expected makes an error; what was found is cut to a length that can be read.
 func expected(want, found string) *ValueError {
 	if !decimal.MatchString(found) && !based.MatchString(found) && !notFinite.MatchString(found) {
-		found = strconv.Quote(found)
-	}
-	if r := []rune(found); len(r) > 60 {
-		found = string(r[:60]) + "…"
+		found = quote.Name(found)
+	} else {
+		found = quote.Key(found)
 	}
 	return &ValueError{Msg: fmt.Sprintf("expected %s, found %s", want, found)}
 }

@@ -43,6 +43,9 @@ func Path(s string) string {
 	return s
 }
 
+// Key is a key as it is or, where it holds what a terminal would obey, in quotes; cut where it is long.
+func Key(s string) string { return Path(cut(s)) }
+
 // Text is a text of several lines in which what a terminal would obey is escaped.
 func Text(s string) string {
 	var b strings.Builder

@@ -21,6 +21,9 @@ func Open(path string) (*os.File, error) {
 	if err == nil {
 		err = check(path, info)
 	}
+	if e := (*fs.PathError)(nil); errors.As(err, &e) {
+		e.Op = "open" // as the caller asked for
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -7,10 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 
 	"attractor/internal/budget"
+	"attractor/internal/regular"
 )
 
 // FileError says where a file of bytes is not as it should be.
@@ -110,7 +110,7 @@ func (s *source) end() error {
 
 // readFile opens a file and reads it by read.
 func readFile[R any](path string, read func(s *source) (R, error)) (out R, err error) {
-	f, err := os.Open(path)
+	f, err := regular.Open(path)
 	if err != nil {
 		return out, fmt.Errorf("tasks: %w", err)
 	}
@@ -118,9 +118,6 @@ func readFile[R any](path string, read func(s *source) (R, error)) (out R, err e
 	info, err := f.Stat()
 	if err != nil {
 		return out, fmt.Errorf("tasks: %w", err)
-	}
-	if !info.Mode().IsRegular() {
-		return out, &FileError{File: path, Expected: "a regular file", Found: "a folder or a special file"}
 	}
 	s, err := newSource(path, f, info.Size())
 	if err != nil {
