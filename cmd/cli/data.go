@@ -27,7 +27,7 @@ const ownData = "npz"
 func (p *program) dataCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "data",
-		Short: "fetch, import and verify data sets (MNIST, Fashion-MNIST, CIFAR-10, your own .npz)",
+		Short: "fetch, import, verify and dump data sets (MNIST, Fashion-MNIST, CIFAR-10, your own .npz)",
 		Long: `Data keeps the files of data sets in the data folder: $` + datasets.Variable + `, or attractor/data in
 your cache folder. The tasks mnist, fashion-mnist, cifar10 and npz read them there. A file is
 kept when its contents have the known SHA-256, and nothing half-written stays.`,
@@ -35,6 +35,7 @@ kept when its contents have the known SHA-256, and nothing half-written stays.`,
   %[1]s data fetch mnist
   %[1]s data import mnist ~/Downloads/mnist.zip
   %[1]s data import npz results.npz
+  %[1]s data dump dms --count 100
   %[1]s train --task mnist --epochs 1`, p.name),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
@@ -82,6 +83,11 @@ and keeps it for the task npz.`,
 		Short: "print the data folder, or that of a data set in it",
 		RunE:  func(_ *cobra.Command, args []string) error { return p.dataDir(args) },
 	}
+	dump := p.dataDumpCommand()
+	p.jsonFlag(dump)
+	dump.Flags().SortFlags = false
+	dump.ValidArgsFunction = p.completeParts("task")
+	cmd.AddCommand(dump)
 	for _, c := range []*cobra.Command{list, fetch, imp, verify, dir} {
 		p.jsonFlag(c)
 		c.Flags().SortFlags = false

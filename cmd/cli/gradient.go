@@ -45,7 +45,8 @@ rule's own, such as feedback weights, are arrays rule/NAME; those that are not t
 --batch is an .npz with x [batch, inputs], or [batch, steps, inputs] of trials, and
   labels  [batch] or [batch, steps], classes from 0; or
   y       [batch, outputs] or [batch, steps, outputs], real targets (integers of one dimension less than x are labels);
-  weights [batch, steps], of the losses of trials; without it every step counts alike.
+  weights [batch, steps], of the losses of trials; without it every step counts alike;
+  start   one number, that of all the state's at the beginning of trials, 0 without it.
 Labels or targets of trials without the dimension of the steps are those of the last step, and alone have a loss.
 
 The .npz that is written holds the gradient of each parameter under its name; loss; z, what was read out: [batch,
@@ -162,7 +163,7 @@ func readBatch(path string) (*tasks.Dataset, error) {
 	}
 	defer f.Close()
 	arrays := map[string]npz.Array{}
-	for _, name := range []string{"x", "y", "labels", "weights"} {
+	for _, name := range []string{"x", "y", "labels", "weights", "start"} {
 		if !slices.Contains(f.Names(), name) {
 			continue
 		}
@@ -192,6 +193,12 @@ func readBatch(path string) (*tasks.Dataset, error) {
 		steps = x.Shape[1]
 	}
 	d := &tasks.Dataset{Name: path, Inputs: x.Shape[len(x.Shape)-1], Steps: steps}
+	if start, ok := arrays["start"]; ok {
+		if len(start.Data) != 1 {
+			return nil, fail("start", "[], one number")
+		}
+		d.Start = start.Data[0]
+	}
 	s := tasks.Split{N: rows, Steps: steps, X: x.Data}
 	labels, classes := arrays["labels"]
 	y, targets := arrays["y"]
