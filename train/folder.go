@@ -165,8 +165,8 @@ func (r *Run[T]) begin(p Parts[T]) error {
 
 // start is begin where the configuration is there.
 func (r *Run[T]) start() error {
-	if err := r.folder.WriteJSON(EnvironmentFile, ReadEnvironment(r.Config.Train.Seed)); err != nil {
-		return fmt.Errorf("train: %w", err)
+	if err := r.keepEnvironment(); err != nil {
+		return err
 	}
 	if err := r.openMetrics(os.O_CREATE); err != nil {
 		return err
@@ -229,6 +229,16 @@ func (r *Run[T]) proceed(c Config[T], p Parts[T]) (err error) {
 		return err
 	}
 	r.Warnings = append(r.Warnings, ChangesSince(r.path(EnvironmentFile), "run")...)
+	if _, err := os.Lstat(r.path(EnvironmentFile)); errors.Is(err, fs.ErrNotExist) {
+		return r.keepEnvironment()
+	}
+	return nil
+}
+
+func (r *Run[T]) keepEnvironment() error {
+	if err := r.folder.WriteJSON(EnvironmentFile, ReadEnvironment(r.Config.Train.Seed)); err != nil {
+		return fmt.Errorf("train: %w", err)
+	}
 	return nil
 }
 

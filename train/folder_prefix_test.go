@@ -205,6 +205,9 @@ func TestRunsWithoutChecksums(t *testing.T) {
 	if len(run.Warnings) != 2 || !strings.Contains(said, "no checksum") || !strings.Contains(said, EnvironmentFile+" is missing") {
 		t.Errorf("warnings %q", run.Warnings)
 	}
+	if res, err := run.Train(t.Context(), nil); err != nil || res.Status != Done {
+		t.Errorf("trained %+v, %v", res, err)
+	}
 }
 
 // TestLinksInTheFolder refuses links in place of every file of a run, and leaves what they point to.

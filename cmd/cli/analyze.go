@@ -188,6 +188,11 @@ their bulk.`,
 			if err := f.check(); err != nil {
 				return usage(err)
 			}
+			release, err := p.claimFigures(f.out)
+			if err != nil {
+				return err
+			}
+			defer release()
 			r, starts, err := p.readAnalyzed(args[0], f, cmd.Flags().Changed("activation"))
 			if err != nil {
 				return usage(err)

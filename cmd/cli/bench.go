@@ -74,7 +74,12 @@ networks z = tanh(Wz + b) of gains 0.5 to 1.5; with --out it also draws them.`,
 			if f.out != "" && !f.solvers {
 				return usagef("--out is for the figure of --solvers")
 			}
-			err := p.bench(cmd.Context(), f, words)
+			release, err := p.claimFigures(f.out)
+			if err != nil {
+				return err
+			}
+			defer release()
+			err = p.bench(cmd.Context(), f, words)
 			if errors.Is(err, context.Canceled) {
 				return fmt.Errorf("%w; nothing is kept of a measurement", errInterrupted)
 			}

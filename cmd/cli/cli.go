@@ -39,6 +39,7 @@ import (
 	"attractor/internal/budget"
 	"attractor/internal/catalog"
 	"attractor/internal/datasets"
+	"attractor/internal/folder"
 	"attractor/internal/kernels"
 	"attractor/internal/options"
 	"attractor/internal/quote"
@@ -318,6 +319,20 @@ func (p *program) unknownCommand(cmd *cobra.Command, err error) error {
 		}
 	}
 	return fmt.Errorf("%w; see %s --help", catalog.Unknown("command", name, known), cmd.CommandPath())
+}
+
+// claimFigures claims the folder for figures, if one is asked for, so that those of two commands do
+// not take each other's places. release gives it free.
+func (p *program) claimFigures(dir string) (release func(), err error) {
+	if dir == "" {
+		return func() {}, nil
+	}
+	work, err := folder.Use(dir)
+	if err != nil {
+		return nil, usagef("--out: %w", err)
+	}
+	p.atEnd(work.Close)
+	return work.Close, nil
 }
 
 // jsonFlag gives a command --json.

@@ -26,7 +26,18 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"attractor": func() { Main(train.Ours[float32](), train.Ours[float64]()) },
 		"mine":      func() { Main(mine[float32](), mine[float64]()) },
+		"full":      full,
 	})
+}
+
+// full is the program with a full device as its standard output.
+func full() {
+	out, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		panic(err)
+	}
+	os.Stdout = out
+	Main(train.Ours[float32](), train.Ours[float64]())
 }
 
 // TestScripts runs testdata/script/*.txtar, which have these commands of our own:

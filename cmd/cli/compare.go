@@ -210,8 +210,11 @@ func (f *compareFlags) prepare(flags *pflag.FlagSet, name string, args []string)
 	if f.plan.Every < 1 {
 		return "", usagef("--every: expected at least 1 step, found %d", f.plan.Every)
 	}
-	if f.plan.Looks < 0 || f.plan.Looks > 0 && f.plan.Batches < 1 {
-		return "", usagef("--looks and --look-batches: expected at least 0 and 1, found %d and %d", f.plan.Looks, f.plan.Batches)
+	if f.plan.Looks < 0 {
+		return "", usagef("--looks: expected at least 0, found %d", f.plan.Looks)
+	}
+	if f.plan.Looks > 0 && f.plan.Batches < 1 {
+		return "", usagef("--look-batches: expected at least 1, found %d", f.plan.Batches)
 	}
 	if f.plan.LR < 0 {
 		return "", usagef("--lr: expected a positive learning rate, or 0 for each rule's own, found %g", f.plan.LR)
@@ -571,7 +574,7 @@ func (p *program) compareFolder(f *compareFlags, config func(io.Writer) error, t
 		f.plan.Config = text.String()
 		work, err = folder.Fresh(train.DefaultFolder(what + task))
 	}
-	if err == nil && len(done) == 0 {
+	if err == nil {
 		err = f.begin(work)
 	}
 	if err != nil {
@@ -584,8 +587,8 @@ func (p *program) compareFolder(f *compareFlags, config func(io.Writer) error, t
 	return work, done, nil
 }
 
-// begin writes what is not there yet of a comparison without trials. A kill leaves the first
-// few of the files, from which it is begun again: the plan says all.
+// begin writes what is not there of a comparison's files. A kill leaves the first few of them, from
+// which it is begun again: the plan says all.
 func (f *compareFlags) begin(work *folder.Folder) error {
 	var err error
 	missing := func(name string) bool {

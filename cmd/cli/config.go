@@ -3,7 +3,9 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"math"
 	"os"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -66,6 +68,9 @@ type setFlag struct {
 func (s setFlag) String() string { return "" }
 func (s setFlag) Type() string   { return "value" }
 func (s setFlag) Set(v string) error {
+	if lr, err := strconv.ParseFloat(v, 64); s.flag == "lr" && err == nil && (lr < 0 || math.IsInf(lr, 1)) {
+		return fmt.Errorf("expected a finite learning rate of at least 0, found %s", v)
+	}
 	if s.flag != "" {
 		v = s.path + "=" + v
 		s.c.flags[v] = s.flag

@@ -95,6 +95,11 @@ With --out it also draws z and the spectrum over the target.`,
 				*meanfieldResult
 				err error
 			}
+			release, err := p.claimFigures(f.out)
+			if err != nil {
+				return err
+			}
+			defer release()
 			found := make(chan outcome, 1)
 			go func() {
 				r, err := f.solve()
@@ -171,9 +176,28 @@ func (f meanfieldFlags) solve() (*meanfieldResult, error) {
 	if math.Abs(f.Target) > meanfieldLimit {
 		return nil, usagef("--target: expected at most %g in size, found %g", meanfieldLimit, f.Target)
 	}
-	for _, v := range append([]float64{f.Target, f.MeanN}, f.direction...) {
+	for _, v := range []struct {
+		flag          string
+		value, lo, hi float64
+	}{
+		{"g", f.Gain, 0, math.MaxFloat64}, {"sigma-m", f.vectors.SigmaM, 0, math.MaxFloat64}, {"sigma-i", f.vectors.SigmaI, 0, math.MaxFloat64}, {"rho", f.vectors.Rho, 0, 1},
+		{"target", f.Target, -math.MaxFloat64, math.MaxFloat64}, {"mean-m", f.MeanM, -math.MaxFloat64, math.MaxFloat64},
+		{"mean-i", f.MeanI, -math.MaxFloat64, math.MaxFloat64}, {"mean-n", f.MeanN, -math.MaxFloat64, math.MaxFloat64},
+	} {
+		if !(v.lo <= v.value && v.value <= v.hi) {
+			what := "a finite number"
+			switch {
+			case v.hi == 1:
+				what = "a number from 0 to 1"
+			case v.lo == 0:
+				what += " of at least 0"
+			}
+			return nil, usagef("--%s: expected %s, found %g", v.flag, what, v.value)
+		}
+	}
+	for _, v := range f.direction {
 		if v-v != 0 {
-			return nil, usagef("--direction, --mean-n and --target: expected finite numbers, found %g", v)
+			return nil, usagef("--direction: expected finite numbers, found %g", v)
 		}
 	}
 	if f.readout != "direction" && f.MeanN != 0 {

@@ -31,9 +31,13 @@ func (p *program) trainCommand() *cobra.Command {
 		Long: `Train trains one network and keeps it in a folder: the resolved configuration, the
 surroundings, a line of metrics per step and per epoch, a checkpoint (after each epoch and
 on an interrupt), and the result. A run that was interrupted or killed is continued by
---resume as if nothing had happened.
+--resume as if nothing had happened; one that was killed before its first checkpoint is also
+begun again by the same command with --out.
 
-Ctrl-C stops after saving the state; a second one stops at once.`,
+A folder belongs to one process at a time: another one that is given it is refused. Links in
+it are refused too. Metrics, checkpoint and result carry checksums, which --resume verifies.
+
+Ctrl-C, a hangup or SIGTERM stops after saving the state; a second one stops at once.`,
 		Example: fmt.Sprintf(`  %[1]s train --task digits --rule eqprop --epochs 5
   %[1]s train --config run.yaml --set model.units=256 --out runs/wide
   %[1]s train --resume runs/wide
