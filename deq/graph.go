@@ -47,6 +47,8 @@ const (
 	readoutGradient                       // uᵀ ∂y/∂z, uᵀ ∂y/∂θ
 	stepReadout                           // readout of several steps, whose rows follow one another
 	stepReadoutGradient                   // readoutGradient of several steps
+	kinks                                 // where the cell has kinks, from the sides
+	sidedTangent                          // ∂f/∂z u on given sides of the kinks, and the same of where they are
 	functions                             // how many there are
 )
 
@@ -55,7 +57,7 @@ func (f function) String() string {
 		"recurrent adjoint", "pre-activation gradient", "sight of synapses", "norm of the Jacobian",
 		"pullback of a tangent", "cut pullback of a tangent", "frozen pullback of a tangent",
 		"step", "adjoint of a step", "adjoint of a step and its inputs", "cut adjoint of a step", "own adjoint of a step's units",
-		"cut gradient of steps", "gradient of steps", "readout", "rates that are read out", "readout adjoint", "readout gradient", "readout of steps", "readout gradient of steps"}[f]
+		"cut gradient of steps", "gradient of steps", "readout", "rates that are read out", "readout adjoint", "readout gradient", "readout of steps", "readout gradient of steps", "kinks", "product with the Jacobian on a side of kinks"}[f]
 }
 
 // expression is the graph of one function: what it computes and from which inputs.
@@ -69,8 +71,10 @@ type expression struct {
 	theta   gorgonia.Nodes // parameters by index; nil where not used
 	masks   []models.Mask  // of dropout
 	noises  []models.Noise
-	marks   []mark // that a step puts out and the way back takes in
-	local   sight  // what local puts out
+	kinks   []models.Kink // of the cell
+	places  []int         // of what a function of their sides puts out; −1 for what is 0
+	marks   []mark        // that a step puts out and the way back takes in
+	local   sight         // what local puts out
 	inputs  []engine.Input
 	leak    float64
 	// activation is the cell's only one, empty if it has several
@@ -148,6 +152,9 @@ func express(f function, m models.Model, dims dims, rows int, dtype tensor.Dtype
 	if f.ofReadout() {
 		out, width = m.Readout(s, e.z), dims.outputs
 	} else {
+		if f == kinks || f == sidedTangent {
+			s.TakeSides()
+		}
 		e.x = s.Variable("x", rows, dims.inputs)
 		out = m.Cell(s, e.z, e.x)
 	}
@@ -167,6 +174,7 @@ func express(f function, m models.Model, dims dims, rows int, dtype tensor.Dtype
 			whole = append(whole, u.Post)
 		}
 		e.leak = leakOf(out, e.z, s.LeakRate(), whole...)
+		e.kinks = s.Kinks()
 	}
 	if units := s.Units(); len(units) == 1 && units[0].Pre != e.z {
 		e.activation = units[0].Activation
@@ -198,6 +206,13 @@ func express(f function, m models.Model, dims dims, rows int, dtype tensor.Dtype
 		err = e.pullbackWithin(s, out)
 	case tangent:
 		err = e.pushforward(s, out)
+	case kinks:
+		for _, k := range e.kinks {
+			e.places = append(e.places, len(e.outs))
+			e.outs, e.param = append(e.outs, k.At), append(e.param, ofState)
+		}
+	case sidedTangent:
+		err = e.sidedTangent(s, out)
 	case stepInputs:
 		err = e.pullback(s, out, e.z, e.x)
 	case gradient, stepGradient:
@@ -272,6 +287,11 @@ func express(f function, m models.Model, dims dims, rows int, dtype tensor.Dtype
 	}
 	for _, n := range e.noises {
 		e.inputs = append(e.inputs, engine.Input{Node: n.Node, Rate: state})
+	}
+	for _, k := range e.kinks {
+		if k.Side != nil {
+			e.inputs = append(e.inputs, engine.Input{Node: k.Side, Rate: state})
+		}
 	}
 	return e, nil
 }

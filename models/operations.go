@@ -175,7 +175,15 @@ func (s *Scope) Sqrt(a *gorgonia.Node) *gorgonia.Node { return s.elementwise("sq
 func (s *Scope) Square(a *gorgonia.Node) *gorgonia.Node { return s.elementwise("square", a) }
 
 // Abs returns |a|, with derivative 0 at 0.
-func (s *Scope) Abs(a *gorgonia.Node) *gorgonia.Node { return s.elementwise("abs", a) }
+func (s *Scope) Abs(a *gorgonia.Node) *gorgonia.Node {
+	if !s.ready(a) {
+		return nil
+	}
+	if side := s.kink(a); side != nil {
+		return s.Mul(a, s.Shift(-1, s.Scale(2, side)))
+	}
+	return s.elementwise("abs", a)
+}
 
 // Neg returns −a.
 func (s *Scope) Neg(a *gorgonia.Node) *gorgonia.Node { return s.elementwise("neg", a) }

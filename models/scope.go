@@ -29,6 +29,8 @@ type Scope struct {
 	units    []Unit
 	masks    []Mask
 	noises   []Noise
+	kinks    []Kink
+	sided    bool
 	leak     float64
 	err      error
 }
@@ -270,10 +272,14 @@ func (s *Scope) Sigmoid(a *gorgonia.Node) *gorgonia.Node {
 	return s.unary("Sigmoid", gorgonia.Sigmoid, a)
 }
 
-// Relu returns max(a, 0), as a ⊙ [a ≥ 0].
+// Relu returns max(a, 0), as a ⊙ [a ≥ 0]: derivatives at the kink, a = 0, take the slope to be 1. Training leaves it at
+// that; what is said of the dynamics at such states takes the side that they are on (see Kink).
 func (s *Scope) Relu(a *gorgonia.Node) *gorgonia.Node {
 	if !s.ready(a) {
 		return nil
+	}
+	if side := s.kink(a); side != nil || s.err != nil {
+		return s.Mul(a, side)
 	}
 	zero := s.Const(0)
 	n, err := gorgonia.Gte(a, zero, true)

@@ -1,0 +1,224 @@
+package deq
+
+import (
+	"fmt"
+	"math"
+
+	"attractor/internal/vjp"
+	"attractor/models"
+
+	"gorgonia.org/gorgonia"
+)
+
+// Kinked reports whether the cell has kinks (models.Kink) that depend on the state: where it is on one, it has
+// derivatives for each direction (see Sides), but no Jacobian; JVP, VJP and what is trained by them then take the
+// convention of the operation, for relu the slope 1.
+func (l *Layer[T]) Kinked() bool {
+	u, err := l.shards[0].program(cell)
+	return err == nil && len(u.expr.kinks) > 0
+}
+
+// Sides are the sides of the cell's kinks that states are on: where a state is on a kink itself, that
+// which a direction of it leads to. On them the cell is smooth.
+type Sides[T Float] struct {
+	// On is how many of the entries that have kinks are on one, by row, and Open how many of them no direction
+	// has led from.
+	On, Open []int
+
+	e     *Equilibrium[T]
+	sides [][]T // by kink [rows, columns]: 1, 0, or −1 where open
+}
+
+// Sides finds the sides for the states of e and directions v, each [rows, Units], the first of which that leads
+// from a kink decides. A state is on a kink where that is less than near·max(‖z‖_∞, its size) from 0, in the maximum over
+// the entries.
+//
+// With one direction J v of these sides is the one-sided derivative lim (f(z + hv) − f(z))/h, h > 0; with more it is the
+// lexicographic derivative of Yu. Nesterov, Math. Program. 104 (2005) 669–700, doi:10.1007/s10107-005-0633-0.
+func (e *Equilibrium[T]) Sides(near float64, directions ...[]T) (*Sides[T], error) {
+	s := &Sides[T]{e: e, On: make([]int, e.Rows), Open: make([]int, e.Rows)}
+	u, err := e.layer.shards[0].program(kinks)
+	if err != nil {
+		return nil, err
+	}
+	var widths []int
+	for _, k := range u.expr.kinks {
+		widths = append(widths, k.At.Shape()[1])
+		s.sides = append(s.sides, make([]T, e.Rows*k.At.Shape()[1]))
+	}
+	if len(widths) == 0 {
+		return s, nil
+	}
+	// A kink may depend on the sides of others: each pass settles one more of a chain.
+	var at [][]T
+	for range widths {
+		if at, err = s.evaluate(kinks, e.Z, 0); err != nil {
+			return nil, err
+		}
+		for k, a := range at {
+			for b := range e.Rows {
+				own, sides := a[b*widths[k]:(b+1)*widths[k]], s.sides[k][b*widths[k]:(b+1)*widths[k]]
+				size := max(largest(own), largest(e.Z[b*e.layer.Units:(b+1)*e.layer.Units]))
+				for i, v := range own {
+					switch {
+					case math.Abs(float64(v)) <= near*size:
+						sides[i] = -1
+					case v > 0:
+						sides[i] = 1
+					default:
+						sides[i] = 0
+					}
+				}
+			}
+		}
+	}
+	open := make([]int, e.Rows)
+	for k, w := range widths {
+		for i, v := range s.sides[k] {
+			if v < 0 {
+				s.On[i/w]++
+			}
+		}
+	}
+	copy(open, s.On)
+	for _, v := range directions {
+		for k, width := range widths { // each after those that it depends on
+			if sum(open) == 0 {
+				break
+			}
+			out, err := s.evaluate(sidedTangent, v, 1)
+			if err != nil {
+				return nil, err
+			}
+			for i, slope := range out[k] {
+				if s.sides[k][i] >= 0 || slope == 0 {
+					continue
+				}
+				s.sides[k][i] = 0
+				if slope > 0 {
+					s.sides[k][i] = 1
+				}
+				open[i/width]--
+			}
+		}
+	}
+	s.Open = open
+	return s, nil
+}
+
+func largest[T Float](v []T) (m float64) {
+	for _, x := range v {
+		m = max(m, math.Abs(float64(x)))
+	}
+	return m
+}
+
+func sum(v []int) (n int) {
+	for _, x := range v {
+		n += x
+	}
+	return n
+}
+
+// JVP writes J v on the sides to out, for v [rows, Units].
+func (s *Sides[T]) JVP(v, out []T) error {
+	found, err := s.evaluate(sidedTangent, v, 0)
+	if err != nil {
+		return err
+	}
+	if clear(out); len(found) > 0 && found[0] != nil {
+		copy(out, found[0])
+	}
+	return nil
+}
+
+// Repeat returns the sides of one row for rows copies of it.
+func (s *Sides[T]) Repeat(row, rows int) (*Sides[T], error) {
+	same, err := s.e.Repeat(row, rows)
+	if err != nil {
+		return nil, err
+	}
+	out := &Sides[T]{e: same}
+	for _, v := range s.sides {
+		width := len(v) / s.e.Rows
+		var all []T
+		for range rows {
+			all = append(all, v[row*width:(row+1)*width]...)
+		}
+		out.sides = append(out.sides, all)
+	}
+	for range rows {
+		out.On, out.Open = append(out.On, s.On[row]), append(out.Open, s.Open[row])
+	}
+	return out, nil
+}
+
+// evaluate returns the outputs of a function of the sides from the given one on, nil for what is 0.
+func (s *Sides[T]) evaluate(f function, in []T, from int) ([][]T, error) {
+	l := s.e.layer
+	var out [][]T
+	here := *s.e
+	here.id = l.points.Add(1) // as the sides are others
+	for first := range l.shards {
+		shard := l.shards[first]
+		if shard.start >= s.e.Rows {
+			break
+		}
+		n := min(shard.capacity, s.e.Rows-shard.start)
+		u, err := shard.program(f)
+		if err != nil {
+			return nil, err
+		}
+		for k, kink := range u.expr.kinks {
+			width := kink.Side.Shape()[1]
+			given := make([]T, n*width)
+			for i, v := range shard.part(s.sides[k], n, width) {
+				given[i] = max(v, 0)
+			}
+			if err := u.program.Bind(kink.Side, given); err != nil {
+				return nil, err
+			}
+		}
+		if u, err = shard.apply(f, here.at(shard, n), shard.all(n), s.e.states(shard, n, in)); err != nil {
+			return nil, err
+		}
+		if out == nil {
+			out = make([][]T, len(u.expr.places)-from)
+		}
+		for i, place := range u.expr.places[from:] {
+			if place >= 0 {
+				got := u.program.Out(place)
+				out[i] = append(out[i], got[:n*u.expr.outs[place].Shape()[1]]...)
+			}
+		}
+	}
+	return out, nil
+}
+
+// sidedTangent makes the expressions ∂out/∂z u and ∂k/∂z u of every kink k.
+func (e *expression) sidedTangent(s *models.Scope, out *gorgonia.Node) error {
+	e.u = s.Variable("u", e.z.Shape()[0], e.z.Shape()[1])
+	if err := s.Err(); err != nil {
+		return err
+	}
+	of := gorgonia.Nodes{out}
+	for _, k := range e.kinks {
+		of = append(of, k.At)
+	}
+	products, err := vjp.JVP(of, gorgonia.Nodes{e.z}, gorgonia.Nodes{e.u}, "dummy")
+	if err != nil {
+		return err
+	}
+	for _, p := range products {
+		if p == nil {
+			e.places = append(e.places, -1)
+			continue
+		}
+		e.places = append(e.places, len(e.outs))
+		e.outs, e.param = append(e.outs, p), append(e.param, ofState)
+	}
+	if len(e.outs) == 0 {
+		return fmt.Errorf("the cell does not depend on its state")
+	}
+	return nil
+}
