@@ -26,7 +26,8 @@ type Sides[T Float] struct {
 	On, Open []int
 
 	e     *Equilibrium[T]
-	sides [][]T // by kink [rows, columns]: 1, 0, or −1 where open
+	sides [][]T    // by kink [rows, columns]: 1, 0, or −1 where open
+	on    [][]bool // likewise
 }
 
 // Sides finds the sides for the states of e and directions v, each [rows, Units], the first of which that leads
@@ -74,11 +75,13 @@ func (e *Equilibrium[T]) Sides(near float64, directions ...[]T) (*Sides[T], erro
 	}
 	open := make([]int, e.Rows)
 	for k, w := range widths {
+		on := make([]bool, len(s.sides[k]))
 		for i, v := range s.sides[k] {
-			if v < 0 {
+			if on[i] = v < 0; on[i] {
 				s.On[i/w]++
 			}
 		}
+		s.on = append(s.on, on)
 	}
 	copy(open, s.On)
 	for _, v := range directions {
@@ -149,6 +152,29 @@ func (s *Sides[T]) Repeat(row, rows int) (*Sides[T], error) {
 	}
 	for range rows {
 		out.On, out.Open = append(out.On, s.On[row]), append(out.Open, s.Open[row])
+	}
+	return out, nil
+}
+
+// Piece returns the sides of one row for rows copies of it, with those of the kinks that it is on, in their order, given by
+// bits: one of the 2^On smooth pieces that meet there. Not every one need be reached by a direction.
+func (s *Sides[T]) Piece(row, rows int, bits uint64) (*Sides[T], error) {
+	out, err := s.Repeat(row, rows)
+	if err != nil {
+		return nil, err
+	}
+	next := 0
+	for k, on := range s.on {
+		width := len(on) / s.e.Rows
+		for i, kink := range on[row*width : (row+1)*width] {
+			if !kink {
+				continue
+			}
+			for b := range rows {
+				out.sides[k][b*width+i] = T(bits >> next & 1)
+			}
+			next++
+		}
 	}
 	return out, nil
 }

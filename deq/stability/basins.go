@@ -169,8 +169,8 @@ func RandomStates[T deq.Float](l *deq.Layer[T], count int, scale float64, seed u
 // Edge says that the dynamics lead from one fixed point to another.
 type Edge struct {
 	From int
-	Mode int // which eigenvalue of From, in the order of its Values, the state was perturbed along
-	Sign int // 1 or −1
+	Mode int // which eigenvalue of From, in the order of its Values, the state was perturbed along; at kinks which direction
+	Sign int // 1 or −1; at kinks 1
 	To   int // Nowhere where it settles at none of the points
 	// Last is the state at the end, nil of one that left all bounds.
 	Last []float64
@@ -190,8 +190,12 @@ func Graph[T deq.Float](ctx context.Context, l *deq.Layer[T], x []T, points []Fi
 		if err != nil {
 			return nil, err
 		}
+		sides := []int{1, -1}
+		if p.rays != nil {
+			sides = sides[:1]
+		}
 		for mode, d := range directions {
-			for _, sign := range []int{1, -1} {
+			for _, sign := range sides {
 				edges = append(edges, Edge{From: i, Mode: mode, Sign: sign})
 				for k, v := range p.Z {
 					states = append(states, T(v+float64(sign)*size*math.Sqrt(float64(len(d)))*d[k]))
@@ -214,6 +218,9 @@ func Graph[T deq.Float](ctx context.Context, l *deq.Layer[T], x []T, points []Fi
 // unstable returns unit vectors of the unstable directions of a point, by eigenvalue: of a pair the
 // real and the imaginary part of its vector.
 func unstable[T deq.Float](ctx context.Context, l *deq.Layer[T], x []T, p FixedPoint) ([][]float64, error) {
+	if p.rays != nil {
+		return p.rays, nil
+	}
 	if x == nil {
 		x = make([]T, l.Inputs)
 	}

@@ -336,6 +336,11 @@ func sharper(e Eigen, beyond func(complex128) float64) bool {
 
 // classify finds the spectrum of a point, and what it says.
 func (s *search[T]) classify(ctx context.Context, p *FixedPoint) error {
+	if p.Status == "" {
+		if on, err := s.onKinks(ctx, p); on || err != nil {
+			return err
+		}
+	}
 	found, err := s.spectrum(ctx, *p)
 	if err != nil {
 		return err

@@ -22,7 +22,7 @@ const trajectoryTol = 1e-5
 // says so: it sees them at the begin, and then so many times after each step of the map, or after so much
 // time. Rows that leave all bounds are gone: they are 0 from then on.
 func run[T deq.Float](ctx context.Context, l *deq.Layer[T], x, z []T, dynamics string, every float64, times int, look func(step int, gone []bool) bool) error {
-	m := mover[T]{layer: l, xs: slices.Repeat(x, len(z)/l.Units), z: z, gone: make([]bool, len(z)/l.Units)}
+	m := mover[T]{layer: l, xs: slices.Repeat(x, len(z)/l.Units), z: z, gone: make([]bool, len(z)/l.Units), tol: trajectoryTol}
 	move := m.step
 	if dynamics == "rate" {
 		m.begin()
@@ -46,6 +46,7 @@ type mover[T deq.Float] struct {
 	layer *deq.Layer[T]
 	xs, z []T
 	gone  []bool
+	tol   float64 // of the rate dynamics
 
 	next []T // scratch of step
 
@@ -113,7 +114,7 @@ func (m *mover[T]) flow(ctx context.Context, time float64) error {
 			return err
 		}
 	}
-	n, tol := m.layer.Units, tolerated[T](trajectoryTol)
+	n, tol := m.layer.Units, tolerated[T](m.tol)
 	left := make([]float64, len(m.gone))
 	var under []int // way
 	for b := range m.gone {

@@ -68,7 +68,13 @@ type FixedPoint struct {
 	Found     int        // from so many of the states that the search began at
 	Continuum *Continuum // of the status Extended
 
-	inverse float64 // ‖(I − J)⁻¹‖, about
+	// Kinks is how many of the cell's kinks (models.Kink) the point is on, that matter. It has no Jacobian then but one for each
+	// of the pieces that meet there. Stability is that of the one-sided derivative, which is followed along many
+	// directions; Values are of the piece in which it grows most, and Gap is its growth.
+	Kinks int
+
+	inverse float64     // ‖(I − J)⁻¹‖, about
+	rays    [][]float64 // of a point on kinks: directions along which it is left, to one side each
 }
 
 // The values of FixedPoint.Status.

@@ -23,7 +23,7 @@ const tangentTol = 1e-7
 type glide[T deq.Float] struct {
 	*flow[T]
 	runge    rungeKutta[T]
-	y, slope []T       // [1 + k, units]: the state and its tangents, and their d/dt
+	y, slope []T       // [1 + k, units]: the state and its tangents, and their d/dt; of a cell with kinks then its way
 	h        float64   // step that comes next
 	off      []float64 // of the logarithms of R_ii, summed
 	embedded *tangents // by the method of order 4
@@ -34,7 +34,7 @@ type glide[T deq.Float] struct {
 }
 
 func newGlide[T deq.Float](f *flow[T]) *glide[T] {
-	width := (1 + f.k) * f.n
+	width := (1+f.k)*f.n + len(f.way)
 	g := &glide[T]{flow: f, y: make([]T, width), slope: make([]T, width), h: step, off: make([]float64, f.k), ahead: make([]T, len(f.x))}
 	g.runge = rungeKutta[T]{width: width, field: g.rate}
 	g.embedded = newTangents(f.k, f.n, f.rounding, f.random)
@@ -50,7 +50,8 @@ func (g *glide[T]) rate(y, dy []T) error {
 	if err := here.Next(dy[:g.n]); err != nil {
 		return err
 	}
-	if err := product(here, y[g.n:], dy[g.n:]); err != nil {
+	end := (1 + g.k) * g.n
+	if err := g.tangent(here, y[end:], y[g.n:end], dy[end:], dy[g.n:end]); err != nil {
 		return err
 	}
 	kernels.Sub(dy, dy, y)
@@ -76,10 +77,7 @@ func (g *glide[T]) move(ctx context.Context, t, last int, measure func(i int, gr
 			break
 		}
 	}
-	copy(g.y, g.z)
-	for i, q := range g.q {
-		g.y[g.n+i] = T(q)
-	}
+	g.gather()
 	if err := g.rate(g.y, g.slope); err != nil {
 		return t, err
 	}
@@ -156,10 +154,15 @@ func (g *glide[T]) accept(measure func(i int, growth float64)) error {
 			g.off[i] += math.Abs(math.Log(g.r[at] / g.embedded.r[at]))
 		}
 	}
-	copy(g.y, g.z)
-	for i, q := range g.q {
-		g.y[g.n+i] = T(q)
+	stretch := 1.0
+	if g.way != nil {
+		lost = g.vanish() || lost
+		if copy(g.way, g.runge.next[(1+g.k)*g.n:]); norm(g.way) > 0 {
+			stretch = 1 / norm(g.way)
+			kernels.Scale(g.way, T(stretch), g.way)
+		}
 	}
+	g.gather()
 	if lost {
 		return g.rate(g.y, g.slope)
 	}
@@ -172,7 +175,17 @@ func (g *glide[T]) accept(measure func(i int, growth float64)) error {
 		}
 		kernels.Scale(own, T(1/g.r[i*g.k+i]), own)
 	}
+	kernels.Scale(g.slope[(1+g.k)*g.n:], T(stretch), g.slope[(1+g.k)*g.n:])
 	return nil
+}
+
+// gather writes what moves to y.
+func (g *glide[T]) gather() {
+	copy(g.y, g.z)
+	for i, q := range g.q {
+		g.y[g.n+i] = T(q)
+	}
+	copy(g.y[(1+g.k)*g.n:], g.way)
 }
 
 // rest reports whether the state is at a fixed point to rounding, where the tangents' equation has constant
@@ -187,6 +200,9 @@ func (g *glide[T]) rest(ctx context.Context) (bool, error) {
 	}
 	here, err := g.layer.At(g.x, g.z)
 	if err != nil {
+		return false, err
+	}
+	if sides, err := here.Sides(nearKink); err != nil || sides.On[0] > 0 {
 		return false, err
 	}
 	j, err := Jacobian(ctx, here, 0)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 
 	"attractor/deq"
 	"attractor/internal/options"
@@ -74,7 +75,9 @@ type Exponent struct {
 //
 //	Q_{t+1} R_{t+1} = J(z_t, x_t) Q_t   (QR decomposition),   λ_i = ⟨log |R_ii|⟩,
 //
-// with a random Q at first. Of the rate dynamics the tangents follow dQ/dt = −Q + J(z, x)Q instead, integrated with
+// with a random Q at first. At a state on kinks of the cell (models.Kink), as the rest state of a relu network without
+// biases is, J is that of the piece on the side from which the state has come, along the tangent which began as z_0; where that
+// vanishes, along the direction that grows most of many. Of the rate dynamics the tangents follow dQ/dt = −Q + J(z, x)Q instead, integrated with
 // the state by the method of Dormand and Prince with a local error of 1e-7 and orthonormalised after each
 // of its steps; where the state rests they are Re λ − 1 of the eigenvalues λ of J.
 //
@@ -174,6 +177,8 @@ type flow[T deq.Float] struct {
 	x, z  []T // of this step
 	next  []T
 	v, jv []T // [k, n]: the tangents in T
+	way   []T // of a cell with kinks: a tangent that tells on which side of one the state comes to it; nil for others
+	led   bool
 
 	before, product []float64 // scratch: the tangents before the step, and J times them
 }
@@ -198,6 +203,9 @@ func newFlow[T deq.Float](l *deq.Layer[T], drive Drive[T], z0 []T, k int, seed u
 			f.z[i] = T(r.NormFloat64())
 		}
 	}
+	if l.Kinked() {
+		f.way = slices.Clone(f.z) // of the states in between here and 0
+	}
 	return f, nil
 }
 
@@ -206,6 +214,9 @@ func (f *flow[T]) push() error {
 	copy(f.before, f.q)
 	if f.drive != nil {
 		f.drive(f.step, f.x)
+	}
+	if f.way != nil {
+		f.vanish()
 	}
 	here, err := f.layer.At(f.x, f.z)
 	if err != nil {
@@ -217,7 +228,10 @@ func (f *flow[T]) push() error {
 	for i, q := range f.q {
 		f.v[i] = T(q)
 	}
-	if err := product(here, f.v, f.jv); err != nil {
+	if err := f.tangent(here, f.way, f.v, f.way, f.jv); err != nil {
+		return err
+	}
+	if err := f.lead(); err != nil {
 		return err
 	}
 	sum := 0.0
@@ -314,9 +328,12 @@ func (f *flow[T]) judge(ctx context.Context, found []Exponent, steps int) error 
 	if f.whole == f.k {
 		return nil
 	}
-	singular, err := f.singular(ctx)
-	if err != nil {
-		return err
+	singular := f.way != nil // relu forgets what it cuts off
+	if !singular {
+		var err error
+		if singular, err = f.singular(ctx); err != nil {
+			return err
+		}
 	}
 	for i := f.whole; i < f.k; i++ {
 		if e := &found[i]; singular || e.Lost == steps {

@@ -47,7 +47,11 @@ func Draw[T deq.Float](ctx context.Context, l *deq.Layer[T], x []T, points []Fix
 		}
 		leave[i] = directions
 		for _, d := range directions[:min(most, len(directions))] {
-			for _, side := range []float64{aside, -aside} {
+			sides := []float64{aside, -aside}
+			if p.rays != nil {
+				sides = sides[:1]
+			}
+			for _, side := range sides {
 				for k, v := range p.Z {
 					z = append(z, T(v+side*math.Sqrt(float64(n))*d[k]))
 				}
