@@ -78,6 +78,7 @@ type analyzedPoint struct {
 	Status      string          `json:"status"`
 	Unstable    train.Number    `json:"n_unstable"` // null where not all eigenvalues beyond the border are known
 	Marginal    int             `json:"n_marginal"`
+	Kinks       int             `json:"n_kinks"` // of the cell that it is on: see stability.FixedPoint
 	Gap         train.Number    `json:"border_distance"` // of the eigenvalue nearest to the border of stability, beyond it
 	GapError    train.Number    `json:"border_error"`
 	Eigenvalues []train.Complex `json:"eigenvalues"`
@@ -352,7 +353,7 @@ func (p *program) analyze(ctx context.Context, r *analyzeResult, starts []float6
 	for i, point := range r.found {
 		out := analyzedPoint{
 			Error: train.Number(point.Error), Q: train.Number(point.Q), Status: point.Status, Basin: basin[i], Found: point.Found,
-			Unstable: train.Number(point.Unstable), Marginal: point.Marginal, Gap: train.Number(point.Gap), GapError: train.Number(point.GapError),
+			Unstable: train.Number(point.Unstable), Marginal: point.Marginal, Kinks: point.Kinks, Gap: train.Number(point.Gap), GapError: train.Number(point.GapError),
 			Index: train.Number(point.Index), Eigenvalues: complexes(point.Values), Continuum: continuumOf(point),
 		}
 		if !point.Complete {

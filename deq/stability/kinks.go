@@ -190,11 +190,11 @@ func (s *search[T]) onKinks(ctx context.Context, p *FixedPoint) (bool, error) {
 	if err := c.eigenvalues(p, best.last); err != nil {
 		return true, err
 	}
-	index, known, err := c.enumerate(ctx, p)
+	index, err := c.enumerate(ctx, p)
 	if err != nil {
 		return true, err
 	}
-	switch p.Complete = known; {
+	switch p.Complete = len(p.Values) == n || s.K > 0; {
 	case len(p.rays) > 0:
 		p.Status = Saddle
 		p.Unstable = max(1, p.Unstable)
@@ -203,7 +203,7 @@ func (s *search[T]) onKinks(ctx context.Context, p *FixedPoint) (bool, error) {
 		p.Status, p.Marginal = Marginal, 1
 	default:
 		p.Status, p.Unstable = Stable, 0
-		p.Index, p.Complete = 1, true // of whatever returns from everywhere nearby
+		p.Index = 1 // of whatever returns from everywhere nearby
 	}
 	return true, nil
 }
@@ -322,12 +322,12 @@ func (c *cone[T]) jacobian(sides *deq.Sides[T], row int, bits *uint64) (*mat.Den
 
 // enumerate goes through all pieces where there are few: it adds the unstable directions that one of them maps to multiples of
 // themselves, which random ones need not come to, and finds the index, the sum of the signs of det(I − J) over the v
-// with v − g(v) = y for any y.
-func (c *cone[T]) enumerate(ctx context.Context, p *FixedPoint) (index int, known bool, err error) {
+// with v − g(v) = y for any y; 0 where it is not known.
+func (c *cone[T]) enumerate(ctx context.Context, p *FixedPoint) (index int, err error) {
 	const kinks, units = 10, 64
 	n := len(c.z)
 	if p.Kinks > kinks || n > units {
-		return 0, false, nil
+		return 0, nil
 	}
 	r := rng.Stream(c.Seed, "stability/index")
 	y := mat.NewVecDense(n, nil)
@@ -338,7 +338,7 @@ func (c *cone[T]) enumerate(ctx context.Context, p *FixedPoint) (index int, know
 	}
 	sides, err := c.sides(v)
 	if err != nil {
-		return 0, false, err
+		return 0, err
 	}
 	holds := func(v []float64, want func(i int) float64) (bool, error) { // g(v) = want
 		own, g := make([]T, n), make([]T, n)
@@ -358,15 +358,15 @@ func (c *cone[T]) enumerate(ctx context.Context, p *FixedPoint) (index int, know
 	var roots [][]float64
 	for bits := range uint64(1) << sides.On[0] {
 		if err := ctx.Err(); err != nil {
-			return 0, false, fmt.Errorf("stability: fixed points: %w", err)
+			return 0, fmt.Errorf("stability: fixed points: %w", err)
 		}
 		j, err := c.jacobian(sides, 0, &bits)
 		if err != nil {
-			return 0, false, err
+			return 0, err
 		}
 		var eigen mat.Eigen
 		if !eigen.Factorize(j, mat.EigenRight) {
-			return 0, false, nil
+			return 0, nil
 		}
 		vectors := new(mat.CDense)
 		eigen.VectorsTo(vectors)
@@ -381,7 +381,7 @@ func (c *cone[T]) enumerate(ctx context.Context, p *FixedPoint) (index int, know
 				}
 				own, err := holds(d, func(i int) float64 { return real(value) * d[i] })
 				if err != nil {
-					return 0, false, err
+					return 0, err
 				}
 				if own {
 					kernels.Scale(d, 1/norm(d), d)
@@ -399,7 +399,7 @@ func (c *cone[T]) enumerate(ctx context.Context, p *FixedPoint) (index int, know
 		at := root.RawVector().Data
 		own, err := holds(at, func(i int) float64 { return at[i] - y.AtVec(i) })
 		if err != nil {
-			return 0, false, err
+			return 0, err
 		}
 		if !own || slices.ContainsFunc(roots, func(o []float64) bool { return kernels.SquaredDistance(o, at) < 1e-16*kernels.SumSquares(at) }) {
 			continue
@@ -411,7 +411,7 @@ func (c *cone[T]) enumerate(ctx context.Context, p *FixedPoint) (index int, know
 			index--
 		}
 	}
-	return index, true, nil
+	return index, nil
 }
 
 // tiny is the size below which an entry of the state of a cell with kinks counts as 0: smaller numbers lose their digits.
