@@ -78,7 +78,7 @@ type analyzedPoint struct {
 	Status      string          `json:"status"`
 	Unstable    train.Number    `json:"n_unstable"` // null where not all eigenvalues beyond the border are known
 	Marginal    int             `json:"n_marginal"`
-	Kinks       int             `json:"n_kinks"` // of the cell that it is on: see stability.FixedPoint
+	Kinks       int             `json:"n_kinks"`         // of the cell that it is on: see stability.FixedPoint
 	Gap         train.Number    `json:"border_distance"` // of the eigenvalue nearest to the border of stability, beyond it
 	GapError    train.Number    `json:"border_error"`
 	Eigenvalues []train.Complex `json:"eigenvalues"`
