@@ -59,7 +59,7 @@ type Config[T deq.Float] struct {
 
 // Settings are the section `train`.
 type Settings struct {
-	Seed        uint64  `default:"1" doc:"seed of everything random in the run"`
+	Seed        uint64  `doc:"seed of everything random in the run; 0 is one like any other (default 1)"`
 	Epochs      int     `default:"30" doc:"passes over the training data"`
 	Batch       int     `default:"64" doc:"samples per step"`
 	Loss        string  `default:"auto" doc:"loss; auto is cross-entropy for classes and mse for numbers, and for a rule that trains the readout by least squares" choices:"auto,cross-entropy,mse"`
@@ -167,6 +167,7 @@ func Default[T deq.Float](p Parts[T]) Config[T] {
 	first(&c.Backward, p.Linear, "anderson")
 	first(&c.Rule, p.Rules, "implicit")
 	first(&c.Optimizer, p.Optimizers, "sgd")
+	c.Train.Seed = 1
 	if c.Optimizer.Name == "sgd" {
 		c.Optimizer.Value = optim.SGD[T]{LR: 0.1, Momentum: 0.9}
 	}

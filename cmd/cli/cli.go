@@ -227,6 +227,7 @@ Begin with "` + p.name + ` compare". A name from "` + p.name + ` list" is explai
 			c.Args, c.RunE = cobra.NoArgs, func(c *cobra.Command, _ []string) error { return c.Help() }
 		}
 	}
+	plainFlags(root)
 	print := root.UsageFunc()
 	root.SetUsageFunc(func(c *cobra.Command) error { // pflag adds to each switch what it can be set to
 		w := c.OutOrStdout()
@@ -261,6 +262,33 @@ var (
 	errCheck       = errors.New("the check does not hold")
 	errInterrupted = errors.New("interrupted")
 )
+
+// plainFlags has the numbers and switches among the flags of all commands written as those of a
+// configuration are: 010 is no number, and TRUE no truth value.
+func plainFlags(cmd *cobra.Command) {
+	for _, flags := range []*pflag.FlagSet{cmd.Flags(), cmd.PersistentFlags()} {
+		flags.VisitAll(func(f *pflag.Flag) {
+			if _, done := f.Value.(plainValue); !done && strings.Contains("int uint64 float64 float64Slice bool", f.Value.Type()) {
+				f.Value = plainValue{f.Value}
+			}
+		})
+	}
+	for _, c := range cmd.Commands() {
+		plainFlags(c)
+	}
+}
+
+// plainValue is the value of a flag of numbers or a switch.
+type plainValue struct{ pflag.Value }
+
+func (v plainValue) Set(text string) error {
+	for part := range strings.SplitSeq(text, ",") {
+		if err := options.Plain(strings.TrimSpace(part), v.Type() == "bool"); err != nil {
+			return err
+		}
+	}
+	return v.Value.Set(text)
+}
 
 // finiteFlags refuses numbers among the flags that are NaN or infinite.
 func finiteFlags(cmd *cobra.Command) error {

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -23,6 +24,7 @@ import (
 	"attractor/internal/catalog"
 	"attractor/internal/figure"
 	"attractor/internal/folder"
+	"attractor/internal/quote"
 	"attractor/train"
 	"attractor/train/compare"
 	"attractor/train/tasks"
@@ -165,9 +167,10 @@ func (s *seeds) Set(text string) error {
 		*s.list, s.given = nil, true
 	}
 	for part := range strings.SplitSeq(text, ",") {
-		var n uint64
-		if _, err := fmt.Sscanf(strings.TrimSpace(part)+"\n", "%d\n", &n); err != nil {
-			return fmt.Errorf("expected whole numbers from 0, separated by commas, found %q", part)
+		text := strings.TrimSpace(part)
+		n, err := strconv.ParseUint(text, 10, 64)
+		if err != nil || text != strconv.FormatUint(n, 10) { // as it would be for 010
+			return fmt.Errorf("expected whole numbers from 0, separated by commas, found %s", quote.Name(part))
 		}
 		*s.list = append(*s.list, n)
 	}

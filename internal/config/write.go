@@ -102,7 +102,7 @@ func comment(doc string, choices []string, def string) string {
 	if len(choices) > 0 {
 		notes = append(notes, "one of "+strings.Join(choices, ", "))
 	}
-	if def != "" {
+	if def != "" && !strings.Contains(doc, "(default ") { // which says what it is
 		notes = append(notes, "default "+def)
 	}
 	return strings.Join(notes, "; ")

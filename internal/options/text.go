@@ -212,6 +212,21 @@ func leadingZeros(s, want string) *ValueError {
 	return bad
 }
 
+// Plain refuses what is written as no option may be: a number like 010 and, where true or false is
+// expected, any other word. Its error is a *[ValueError].
+func Plain(s string, truth bool) error {
+	var bad *ValueError
+	if truth {
+		_, bad = parseBool(s)
+	} else {
+		bad = leadingZeros(s, number.want)
+	}
+	if bad != nil {
+		return bad
+	}
+	return nil
+}
+
 // parseInteger also takes 3.0 and 1e3, whose value is an integer, as far as a float64
 // has every integer.
 func parseInteger(dst reflect.Value, s string) *ValueError {

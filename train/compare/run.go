@@ -214,6 +214,11 @@ func (p Plan) jobs(known []string) ([]job, error) {
 			return nil, fmt.Errorf("compare: %w", catalog.Unknown("setting", s, SettingNames()))
 		}
 	}
+	for i, s := range p.Seeds {
+		if slices.Contains(p.Seeds[:i], s) { // a trial that counts twice narrows every interval
+			return nil, fmt.Errorf("compare: seed %d is given twice", s)
+		}
+	}
 	var jobs []job
 	for _, s := range settings {
 		if !slices.Contains(p.Settings, s.name) {
