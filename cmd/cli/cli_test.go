@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -163,6 +164,7 @@ func TestCompareResume(t *testing.T) {
 		t.Fatal(err)
 	}
 	mark := bytes.Replace(text, []byte(`"peak_bytes": `), []byte(`"peak_bytes": 1`), 1)
+	mark = regexp.MustCompile(`,\s*"sha256": "\w+"`).ReplaceAll(mark, nil) // as an earlier version wrote it
 	for _, file := range []string{"result.json", "report.html", "trials/all-trained-jfb-s2.json", "trials/credit-critical-implicit-s1.json"} {
 		if err := os.Remove(filepath.Join(dir, file)); err != nil {
 			t.Fatal(err)
