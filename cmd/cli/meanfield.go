@@ -23,6 +23,7 @@ type meanfieldFlags struct {
 	direction []float64
 	readout   string
 	out       string
+	alone     bool // there is no loop
 
 	MeanM, MeanI, MeanN float64
 
@@ -39,7 +40,7 @@ type meanfieldResult struct {
 	MeanM     float64      `json:"mean_m"`
 	MeanI     float64      `json:"mean_i"`
 	MeanN     float64      `json:"mean_n"`    // as given, of N·n
-	Readout   string       `json:"readout"`   // direction, linearised or least-squares
+	Readout   string       `json:"readout"`   // direction, linearised or least-squares; none without a loop
 	Direction []float64    `json:"direction"` // p, p_m, p_I as given; null for another readout
 	Target    float64      `json:"target"`
 	Scale     train.Number `json:"scale"` // what n is multiplied by for z = target; null by least squares
@@ -85,9 +86,13 @@ With --readout least-squares n is that which least squares fits to a large netwo
 held at the target; it depends on χ, and its outliers are known at the target alone. linearised is
 n ∝ mA + I, its approximation that is independent of χ.
 
+With --g alone the network has no loop and no input: dx/dt = −x + gχφ(x), which rests at x = 0 up to g = 1 and is
+chaotic beyond.
+
 With --out it also draws z and the spectrum over the target.`,
 		Example: fmt.Sprintf(`  %[1]s meanfield --target -1
   %[1]s meanfield --g 2.5 --rho 0 --direction 0,1,0 --target 1 --json
+  %[1]s meanfield --g 1.5
   %[1]s meanfield --target 2 --readout least-squares --out figures`, p.name),
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -100,6 +105,10 @@ With --out it also draws z and the spectrum over the target.`,
 				return err
 			}
 			defer release()
+			f.alone = cmd.Flags().Changed("g")
+			for _, name := range []string{"sigma-m", "sigma-i", "rho", "direction", "mean-m", "mean-i", "mean-n", "readout", "target"} {
+				f.alone = f.alone && !cmd.Flags().Changed(name)
+			}
 			found := make(chan outcome, 1)
 			go func() {
 				r, err := f.solve()
@@ -117,7 +126,7 @@ With --out it also draws z and the spectrum over the target.`,
 		},
 	}
 	flags := cmd.Flags()
-	flags.Float64Var(&f.Gain, "g", 0.3, "gain g of the random connectivity")
+	flags.Float64Var(&f.Gain, "g", 0.3, "gain g of the random connectivity; given alone, that of a network without a loop")
 	flags.Float64Var(&f.vectors.SigmaM, "sigma-m", 1.2, "standard deviation σ_m of the feedback vector m")
 	flags.Float64Var(&f.vectors.SigmaI, "sigma-i", 0.5, "standard deviation σ_I of the input I")
 	flags.Float64Var(&f.vectors.Rho, "rho", 0.5, "ρ in [0, 1]: m and I have the correlation ρ²")
@@ -167,6 +176,9 @@ func (f meanfieldFlags) shape(n meanfield.Network, target float64) meanfield.Rea
 
 // solve computes the result, and draws the figure where one is wanted.
 func (f meanfieldFlags) solve() (*meanfieldResult, error) {
+	if f.alone {
+		return f.withoutLoop()
+	}
 	if len(f.direction) != 3 {
 		return nil, usagef("--direction: expected three numbers p,pm,pi, found %d", len(f.direction))
 	}
@@ -222,8 +234,8 @@ func (f meanfieldFlags) solve() (*meanfieldResult, error) {
 		scale = f.Target / shape.Of(open.Clamp(f.Target))
 		if f.readout == "direction" {
 			direction = f.direction
-			if f.MeanM == 0 && f.MeanI == 0 && f.MeanN == 0 {
-				flex = shape.Flex()
+			if at := shape.Flex(); f.MeanM == 0 && f.MeanI == 0 && f.MeanN == 0 && !math.IsInf(at, 0) {
+				flex = at
 			}
 		}
 	}
@@ -278,8 +290,30 @@ func (f meanfieldFlags) solve() (*meanfieldResult, error) {
 	return r, nil
 }
 
+// withoutLoop is the result for the network alone.
+func (f meanfieldFlags) withoutLoop() (*meanfieldResult, error) {
+	if f.out != "" {
+		return nil, usagef("--out draws the states over the target, and a network without a loop has none: give --target")
+	}
+	s, err := meanfield.Network{Gain: f.Gain}.Alone()
+	if err != nil {
+		return nil, usage(err)
+	}
+	none := train.Number(math.NaN())
+	return &meanfieldResult{
+		Gain: f.Gain, Readout: "none", Scale: none, U: none, V: none, Flex: none, Critical: 1, Chaotic: s.Chaotic, Figures: []string{},
+		Solutions: []meanfieldSolution{{
+			Delta: train.Number(s.Delta), DeltaInf: train.Number(s.DeltaInf), Radius: train.Number(s.Radius), Stable: s.Stable, Chaotic: s.Chaotic,
+			Slope: none, Outliers: [2][2]train.Number{{none, none}, {none, none}},
+		}},
+	}, nil
+}
+
 // network describes it.
 func (r *meanfieldResult) network() string {
+	if r.Readout == "none" {
+		return fmt.Sprintf("g = %g, no loop", r.Gain)
+	}
 	text := fmt.Sprintf("g = %g, σ_m = %g, σ_I = %g, ρ = %g, ", r.Gain, r.SigmaM, r.SigmaI, r.Rho)
 	if r.MeanM != 0 || r.MeanI != 0 || r.MeanN != 0 {
 		text += fmt.Sprintf("means %g of m, %g of I and %g of N·n, ", r.MeanM, r.MeanI, r.MeanN)
@@ -296,6 +330,9 @@ func (r *meanfieldResult) network() string {
 func (p *program) printMeanfield(r *meanfieldResult) error {
 	if p.json {
 		return p.printJSON(r)
+	}
+	if r.Readout == "none" {
+		return p.printWithoutLoop(r)
 	}
 	fmt.Fprintf(p.stdout, "%s for z = %g\n\n", r.network(), r.Target)
 	w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
@@ -340,4 +377,17 @@ func complexText(l [2]train.Number) string {
 		return fmt.Sprintf("%.4f", l[0])
 	}
 	return fmt.Sprintf("%.4f%+.4fi", l[0], l[1])
+}
+
+func (p *program) printWithoutLoop(r *meanfieldResult) error {
+	s := r.Solutions[0]
+	state := "x = 0 is on the border of stability"
+	switch {
+	case s.Chaotic:
+		state = fmt.Sprintf("chaotic: the variance of x is Δ = %.6g, and its covariance over a long time 0", float64(s.Delta))
+	case s.Stable:
+		state = "x = 0 is stable"
+	}
+	_, err := fmt.Fprintf(p.stdout, "%s: dx/dt = −x + gχφ(x)\n\n%s\nthe spectrum is a disc of the radius %.6g; the critical gain is 1\n", r.network(), state, float64(s.Radius))
+	return err
 }
