@@ -2,6 +2,7 @@ package losses
 
 import (
 	"math"
+	"math/cmplx"
 
 	"attractor/internal/kernels"
 )
@@ -57,4 +58,21 @@ func (l CrossEntropy[T]) Eval(y []T, dim int, target Target[T], loss []float64, 
 		grad[label] = T(-rest / sum) // softmax − 1 without cancellation
 	}
 	return nil
+}
+
+// Continue implements [Holomorphic]: softmax(y) − [k = label], where Σ exp y_k is not 0.
+func (CrossEntropy[T]) Continue(y []complex128, target Target[T], dy []complex128) {
+	top := math.Inf(-1)
+	for _, v := range y {
+		top = max(top, real(v))
+	}
+	sum := complex128(0)
+	for k, v := range y {
+		dy[k] = cmplx.Exp(v - complex(top, 0))
+		sum += dy[k]
+	}
+	for k := range dy {
+		dy[k] /= sum
+	}
+	dy[target.Labels[0]]--
 }

@@ -24,6 +24,13 @@ type Loss[T kernels.Float] interface {
 	Eval(y []T, dim int, target Target[T], loss []float64, dy []T) error
 }
 
+// Holomorphic is a Loss whose gradient can be continued from real outputs into the complex plane.
+type Holomorphic[T kernels.Float] interface {
+	Loss[T]
+	// Continue writes ∂ℓ/∂y at the complex outputs y [dim] of one row to dy [dim].
+	Continue(y []complex128, target Target[T], dy []complex128)
+}
+
 // Target is what the outputs of some rows should have been: one of the two.
 type Target[T kernels.Float] struct {
 	Labels []int32 // [rows], each in [0, dim)

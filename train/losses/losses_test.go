@@ -319,3 +319,56 @@ func TestEvalDoesNotAllocate(t *testing.T) {
 		}
 	}
 }
+
+// What is continued is the gradient where outputs are real, and holomorphic: by a step ih its imaginary part over h is the
+// second derivative.
+func TestContinuation(t *testing.T) {
+	const h = 1e-6
+	for _, p := range problems[float64](t) {
+		loss, ok := p.loss.(losses.Holomorphic[float64])
+		if !ok {
+			t.Errorf("%s cannot be continued", p.name)
+			continue
+		}
+		row := func(b int) losses.Target[float64] {
+			if p.target.Labels != nil {
+				return losses.Target[float64]{Labels: p.target.Labels[b : b+1]}
+			}
+			return losses.Target[float64]{Y: p.target.Y[b*p.dim : (b+1)*p.dim]}
+		}
+		n := len(p.y) / p.dim
+		gradient := func(y []float64) []float64 {
+			dy := make([]float64, len(y))
+			if err := loss.Eval(y, p.dim, p.target, make([]float64, n), dy); err != nil {
+				t.Fatal(err)
+			}
+			return dy
+		}
+		dy := gradient(p.y)
+		for b := range n {
+			for k := range p.dim {
+				y, at := make([]complex128, p.dim), make([]complex128, p.dim)
+				for j := range y {
+					y[j] = complex(p.y[b*p.dim+j], 0)
+				}
+				loss.Continue(y, row(b), at)
+				y[k] += complex(0, h)
+				ahead := make([]complex128, p.dim)
+				loss.Continue(y, row(b), ahead)
+				up, down := slices.Clone(p.y), slices.Clone(p.y)
+				up[b*p.dim+k] += h
+				down[b*p.dim+k] -= h
+				plus, minus := gradient(up), gradient(down)
+				for j := range y {
+					i := b*p.dim + j
+					if !(math.Abs(real(at[j])-dy[i]) <= 1e-12) || imag(at[j]) != 0 {
+						t.Errorf("%s: %v at real outputs, want %v", p.name, at[j], dy[i])
+					}
+					if second := (plus[i] - minus[i]) / (2 * h); !(math.Abs(imag(ahead[j])/h-second) <= 1e-7) {
+						t.Errorf("%s: a step of i·h gives %v, want %v", p.name, imag(ahead[j])/h, second)
+					}
+				}
+			}
+		}
+	}
+}

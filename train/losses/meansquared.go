@@ -53,3 +53,17 @@ func (l MeanSquared[T]) Eval(y []T, dim int, target Target[T], loss []float64, d
 	}
 	return nil
 }
+
+// Continue implements [Holomorphic]: (2/dim)(y − t).
+func (MeanSquared[T]) Continue(y []complex128, target Target[T], dy []complex128) {
+	for k := range y {
+		t := 0.0
+		switch {
+		case target.Y != nil:
+			t = float64(target.Y[k])
+		case int(target.Labels[0]) == k:
+			t = 1
+		}
+		dy[k] = complex(2/float64(len(y)), 0) * (y[k] - complex(t, 0))
+	}
+}

@@ -277,3 +277,84 @@ func TestBroadcastOfRandomFeedback(t *testing.T) {
 		t.Error("states that are not kept are read out")
 	}
 }
+
+// The equations in the help of mdgl and modprop, for a rate network with a leak, number by number: what a neighbour
+// broadcasts is filtered by its own leak.
+func TestBroadcastsWithLeakByHand(t *testing.T) {
+	const n, alpha = 6, 0.3
+	trials := ruletest.NewTrials(t, models.Rate{N: n, Leak: alpha, Gain: 1.3}, 4, 0)
+	p := trials.Passage(t, mdgl(1, 0))
+	w := trials.Layer.Params.Data("W")
+	// slope[t][b·n+j] is φ′_j(t), of the input that has made z(t).
+	slope, mu := make([][]float64, p.Steps+1), 0.0
+	for s := 1; s <= p.Steps; s++ {
+		slope[s] = make([]float64, p.Rows*n)
+		for i := range slope[s] {
+			phi := (p.Z[s][i] - (1-alpha)*p.Z[s-1][i]) / alpha
+			slope[s][i] = 1 - phi*phi
+			mu += slope[s][i] / float64(p.Steps*len(slope[s]))
+		}
+	}
+	byHand := func(taps int, smooth bool) []float64 {
+		want := make([]float64, n*n)
+		for b := range p.Rows {
+			at := func(v [][]float64, s, j int) float64 { return v[s][b*n+j] }
+			credit, u := make([][]float64, p.Steps+2), make([][]float64, p.Steps+2) // [t][unit]; u of the tap at hand
+			for s := range credit {
+				credit[s], u[s] = make([]float64, n), make([]float64, n)
+			}
+			for s := p.Steps; s >= 1; s-- {
+				for j := range n {
+					if dz := p.Outputs.DZ(s); dz != nil {
+						credit[s][j] = dz[b*n+j]
+					}
+					u[s][j] = credit[s][j] + (1-alpha)*u[s+1][j]
+				}
+			}
+			for tap := 1; tap <= taps; tap++ {
+				next := make([][]float64, p.Steps+2)
+				next[p.Steps+1] = make([]float64, n)
+				for s := p.Steps; s >= 1; s-- {
+					next[s] = make([]float64, n)
+					for j := range n {
+						sent := 0.0
+						for k := 0; s < p.Steps && k < n; k++ {
+							a := alpha * at(slope, s+1, k) * u[s+1][k]
+							if smooth && tap > 1 {
+								a = alpha * mu * u[s+1][k]
+							}
+							sent += w[k*n+j] * a
+						}
+						credit[s][j] += sent
+						next[s][j] = sent + (1-alpha)*next[s+1][j]
+					}
+				}
+				u = next
+			}
+			trace := make([]float64, n*n)
+			for s := 1; s <= p.Steps; s++ {
+				for i := range n {
+					for j := range n {
+						trace[i*n+j] = (1-alpha)*trace[i*n+j] + alpha*at(slope, s, i)*at(p.Z, s-1, j)
+						want[i*n+j] += credit[s][i] * trace[i*n+j]
+					}
+				}
+			}
+		}
+		return want
+	}
+	compare := func(name string, rule rules.TemporalRule[float64], want []float64) {
+		worst, scale := 0.0, 0.0
+		got := trials.Gradient(t, rule).Data("W")
+		for k, v := range want {
+			worst, scale = max(worst, math.Abs(got[k]-v)), max(scale, math.Abs(v))
+		}
+		if !(worst <= 1e-12*scale) {
+			t.Errorf("%s is off by %.2g of %.2g", name, worst, scale)
+		}
+	}
+	compare("mdgl", mdgl(1, 0), byHand(1, false))
+	compare("mdgl over 2 hops", mdgl(2, 0), byHand(2, false))
+	compare("modprop, 1 tap", modProp(1, 0), byHand(1, true))
+	compare("modprop, 3 taps", modProp(3, 0), byHand(3, true))
+}

@@ -20,9 +20,12 @@ import (
 //	u = −dz^β/dβ = −(1/(N|β|)) Σ_n z^{β_n} e^{−2πin/N},   β_n = |β|e^{2πin/N},
 //
 // with an error O(|β|^N) instead of O(β²), as long as no singularity of z^β lies within the
-// circle. N = 2 is the centred estimate. Both forms are those of EqProp, with the same limits. The
-// nudge is ∂ℓ/∂z at z⁰ throughout, rather than at z^β, which has the same derivative at β = 0
-// and asks nothing of the loss.
+// circle. Both forms are those of EqProp, with the same limits.
+//
+// The force of the nudge is either that of the paper, ∂ℓ/∂z at the nudged state z^β itself (nudge: state), which
+// needs a loss that can be continued into the complex plane; N = 2 then is the centred estimate of
+// EqProp. Or it is ∂ℓ/∂z at z⁰ throughout (nudge: frozen), which asks nothing of the loss; z^β is another
+// curve, but has the same derivative at β = 0, and N = 2 is the centred difference of that curve.
 //
 // The phases run in complex128, by Anderson's method with the stopping rule of the forward
 // solver; one of each pair of conjugate ones is computed. φ is tanh, sigmoid, softplus or linear.
@@ -31,7 +34,8 @@ import (
 // Finite Size Oscillations, NeurIPS 2022, arXiv:2209.00530.
 type HolomorphicEqProp[T deq.Float] struct {
 	Nudging
-	Points int `default:"4" doc:"nudges N on the circle" max:"4096: the error falls exponentially with the points" order:"k"`
+	Points int    `default:"4" doc:"nudges N on the circle" max:"4096: the error falls exponentially with the points" order:"k"`
+	Nudge  string `default:"frozen" doc:"state at which the force ∂ℓ/∂z of the nudge is taken: frozen is the free state z⁰, for any loss; state is the nudged state itself, as in the paper and in eqprop" choices:"frozen,state"`
 }
 
 func holomorphicEqPropEntry[T deq.Float]() Entry[T] {
@@ -39,8 +43,16 @@ func holomorphicEqPropEntry[T deq.Float]() Entry[T] {
 
 Relaxes phases with the complex nudges β_n = |β|e^{2πin/N} and returns the gradient of eqprop with
 u = −(1/(N|β|)) Σ z^{β_n} e^{−2πin/N}: finite nudges whose error falls as |β|^N. Like eqprop it tends to
-(I − J)⁻¹∂L/∂z*, or with form: energy to the gradient where W is symmetric. Needs the model rate with
-the activation tanh, sigmoid, softplus or linear; in float32 it holds W once more, in float64.`,
+(I − J)⁻¹∂L/∂z*, or with form: energy to the gradient where W is symmetric.
+
+The phases are z = f(z) − β∂ℓ/∂z(z⁰) with nudge: frozen, the default, whose force stays that of the free
+phase; or z = f(z) − β∂ℓ/∂z(z) with nudge: state, as in the paper, whose force follows the nudged state
+into the complex plane (cross-entropy and mse can do that). Both curves z^β have the same derivative at
+β = 0, and both estimates the same limit for many points; with few they differ. With points: 2 that of
+nudge: state is the centred estimate of eqprop, that of nudge: frozen is not.
+
+Needs the model rate with the activation tanh, sigmoid, softplus or linear; in float32 it holds W once
+more, in float64.`,
 		Refs: []string{`@inproceedings{laborieux2022holomorphic,
   title     = {Holomorphic Equilibrium Propagation Computes Exact Gradients Through Finite Size Oscillations},
   author    = {Laborieux, Axel and Zenke, Friedemann},
@@ -91,6 +103,11 @@ func (r HolomorphicEqProp[T]) Gradient(ctx context.Context, s Situation[T], g de
 		return Report{}, err
 	}
 	c := newCircle(s, m, r.Form == "energy")
+	if r.Nudge == "state" {
+		if err := follow(c, s); err != nil {
+			return Report{}, err
+		}
+	}
 	solver, err := solvers.New(solvers.Anderson[float64]{}, s.Rows, 2*c.n, s.Forward.Settings)
 	if err != nil {
 		return Report{}, fmt.Errorf("rules: holomorphic-eqprop: %w", err)
@@ -119,7 +136,11 @@ func (r HolomorphicEqProp[T]) Gradient(ctx context.Context, s Situation[T], g de
 			evals += 2 * int64(n) // the real and the imaginary part
 		}
 	}
-	s.Layer().Account(deq.Reads{Cell: evals})
+	reads := deq.Reads{Cell: evals}
+	if c.follows() {
+		reads.Readout, reads.ReadoutTransposed = evals, evals
+	}
+	s.Layer().Account(reads)
 	return rep, s.descend(r.Form, u, g)
 }
 
@@ -160,7 +181,38 @@ type circle struct {
 	start  []float64 // z⁰ [rows, n]
 	z      []float64 // [2·rows, n]
 	bytes  int
+
+	// Of a force that follows the state.
+	loss   HolomorphicLoss
+	wo, bo []float64    // [outputs, n], [outputs]
+	y, dy  []complex128 // [outputs]
+	here   []complex128 // the force on a sample [n]
 }
+
+// HolomorphicLoss is a deq.Loss whose gradient is known for complex outputs too.
+type HolomorphicLoss interface {
+	// Continue writes ∂ℓ_b/∂y_b, continued from the real outputs, at the outputs y [Outputs] of the sample b to dy.
+	Continue(b int, y, dy []complex128) error
+}
+
+// follow lets the force follow the state.
+func follow[T deq.Float](c *circle, s Situation[T]) error {
+	loss, ok := s.Loss.(HolomorphicLoss)
+	if !ok {
+		return fmt.Errorf("rules: holomorphic-eqprop with nudge: state needs a loss that can be continued into the complex plane, such as cross-entropy or mse: choose nudge: frozen")
+	}
+	l := s.Layer()
+	c.loss, c.wo, c.bo = loss, wide(l.Params.Data("Wo")), wide(l.Params.Data("bo"))
+	c.y, c.dy, c.here = make([]complex128, l.Outputs), make([]complex128, l.Outputs), make([]complex128, c.n)
+	c.bytes += 16 * (len(c.y) + len(c.dy) + len(c.here))
+	if _, is32 := any(T(0)).(float32); is32 {
+		c.bytes += bytesOf(c.wo, c.bo)
+	}
+	return nil
+}
+
+// follows reports whether the force follows the state.
+func (c *circle) follows() bool { return c.loss != nil }
 
 func newCircle[T deq.Float](s Situation[T], m models.Rate, inside bool) *circle {
 	l := s.Layer()
@@ -193,7 +245,7 @@ func (c *circle) at(i int) complex128 {
 }
 
 // problem is z = φ(Wz + drive − β force), or with the force outside
-// z = φ(Wz + drive) − (β/α) force, of which z = f(z) − β force has the same solutions.
+// z = φ(Wz + drive) − (β/α) force, of which z = f(z) − β force has the same solutions. It uses the circle's memory.
 func (c *circle) problem(beta complex128) solvers.Problem[float64] {
 	within, without := beta, complex128(0)
 	if !c.inside {
@@ -204,6 +256,16 @@ func (c *circle) problem(beta complex128) solvers.Problem[float64] {
 		kernels.Gemm(false, true, 2*len(rows), n, n, z, n, c.w, n, 0, fz, n)
 		for i, r := range rows {
 			re, im := fz[2*i*n:(2*i+1)*n], fz[(2*i+1)*n:(2*i+2)*n]
+			if c.follows() {
+				if err := c.forceAt(r, z[2*i*n:(2*i+1)*n], z[(2*i+1)*n:(2*i+2)*n]); err != nil {
+					return err
+				}
+				for k, f := range c.here {
+					v := c.phi(complex(re[k]+c.drive[r*n+k], im[k])-within*f) - without*f
+					re[k], im[k] = real(v), imag(v)
+				}
+				continue
+			}
 			for k, f := range c.force[r*n : (r+1)*n] {
 				p := complex(re[k]+c.drive[r*n+k], im[k]) - within*complex(f, 0)
 				v := c.phi(p) - without*complex(f, 0)
@@ -212,6 +274,24 @@ func (c *circle) problem(beta complex128) solvers.Problem[float64] {
 		}
 		return nil
 	}}
+}
+
+// forceAt takes the force on sample b at its complex state: dy·Wo with dy = ∂ℓ/∂y at y = zWoᵀ + bo.
+func (c *circle) forceAt(b int, re, im []float64) error {
+	for o := range c.y {
+		w := c.wo[o*c.n : (o+1)*c.n]
+		c.y[o] = complex(kernels.Dot(w, re)+c.bo[o], kernels.Dot(w, im))
+	}
+	if err := c.loss.Continue(b, c.y, c.dy); err != nil {
+		return err
+	}
+	clear(c.here)
+	for o, d := range c.dy {
+		for k, w := range c.wo[o*c.n : (o+1)*c.n] {
+			c.here[k] += d * complex(w, 0)
+		}
+	}
+	return nil
 }
 
 // wide is v in float64, v itself where it is.

@@ -99,6 +99,75 @@ func TestHolomorphicIsTheGradientWhereSymmetric(t *testing.T) {
 	apart(t, "vector field, J not symmetric", g, exact, 1e-2)
 }
 
+// following is circle with the force at the nudged state.
+func following(form string, points int, beta float64) rules.HolomorphicEqProp[float64] {
+	r := circle(form, points, beta)
+	r.Nudge = "state"
+	return r
+}
+
+// With the force at the nudged state two points are the centred estimate of eqprop; with the frozen force they are not, but
+// for small β.
+func TestHolomorphicBesideEqProp(t *testing.T) {
+	for _, activation := range []string{"tanh", "sigmoid", "softplus"} {
+		for _, leak := range []float64{1, 0.4} {
+			b := ruletest.NewBench(t, models.Rate{Activation: activation, Leak: leak}, 63)
+			for _, form := range []string{"vector-field", "energy"} {
+				name := activation + ", " + form
+				want, _ := b.Gradient(t, eqprop(form, "centred", 0.4))
+				got, _ := b.Gradient(t, following(form, 2, 0.4))
+				near(t, name, got, want, 1e-10)
+				got, _ = b.Gradient(t, circle(form, 2, 0.4))
+				apart(t, name+", frozen", got, want, 1e-4)
+				want, _ = b.Gradient(t, eqprop(form, "centred", 1e-3))
+				got, _ = b.Gradient(t, circle(form, 2, 1e-3))
+				near(t, name+", frozen, small β", got, want, 1e-4)
+			}
+		}
+	}
+}
+
+// With more points both forces come to the same limit, which in the energy form is the exact gradient where W is
+// symmetric.
+func TestHolomorphicConverges(t *testing.T) {
+	b := ruletest.NewBench(t, models.Rate{}, 64)
+	symmetric(b)
+	exact, _ := b.Gradient(t, rules.Implicit[float64]{})
+	last := math.Inf(1)
+	for _, points := range []int{2, 4, 8, 16} {
+		g, _ := b.Gradient(t, following("energy", points, 0.3))
+		d := ruletest.Distance(g, exact)
+		t.Logf("%d points: %.2g", points, d)
+		if !(d < last/10) && !(d < 1e-11) {
+			t.Errorf("%d points are off by %.2g, half as many by %.2g", points, d, last)
+		}
+		last = d
+	}
+	if !(last < 1e-11) {
+		t.Errorf("16 points are off by %.2g", last)
+	}
+	for _, form := range []string{"vector-field", "energy"} {
+		want, _ := b.Gradient(t, circle(form, 16, 0.3))
+		got, _ := b.Gradient(t, following(form, 16, 0.3))
+		near(t, form, got, want, 1e-10)
+	}
+}
+
+// valuesOnly is a loss that cannot be continued.
+type valuesOnly struct{ deq.Loss[float64] }
+
+func TestHolomorphicNeedsALossToFollow(t *testing.T) {
+	b := ruletest.NewBench(t, models.Rate{}, 65)
+	_, s := b.Gradient(t, circle("energy", 4, 0.5))
+	s.Loss = valuesOnly{s.Loss}
+	if _, err := following("energy", 4, 0.5).Gradient(ctx, s, b.Layer.Params.ZerosLike()); err == nil {
+		t.Error("a loss of real outputs alone is followed")
+	}
+	if _, err := circle("energy", 4, 0.5).Gradient(ctx, s, b.Layer.Params.ZerosLike()); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestHolomorphicChecks(t *testing.T) {
 	relu, tanh := ruletest.NewBench(t, models.Rate{Activation: "relu"}, 1), ruletest.NewBench(t, models.Rate{}, 1)
 	if err := circle("energy", 4, 0.5).Check(relu.Layer); err == nil {

@@ -48,8 +48,13 @@ func leastControlEntry[T deq.Float]() Entry[T] {
 A controller acts on units and outputs until the network rests at z = f(z) + ψ, o = y(z) + u with
 αu = −∂ℓ/∂o and (I − Jᵀ)ψ = uᵀ∂y/∂z, the least control that brings the loss so far down (direct
 inversion), and the rule returns −ψᵀ∂f/∂θ there. Credit is carried by the activity itself, in one
-phase, and the control need not be weak. The published experiments have leak: 0.1, and 1 for
-images in colour; the update grows as the leak falls.`,
+phase, and the control need not be weak.
+
+leak is α of the controller, not that of the cell. It decides what is minimised,
+½‖ψ‖² + ½‖u‖² + ℓ(o)/α, and how large the update is: for a weak control, α → ∞, the update is
+1/α times the gradient of the loss but for a part O(1/α) of it, so that twice the leak wants about twice the
+learning rate; for a strong one, α → 0, o comes to the minimum of the loss, the update no longer grows, and it
+is the gradient of the control that this takes. The published experiments have leak: 0.1, and 1 for images in colour.`,
 		Refs: []string{meulemans2022}}
 }
 

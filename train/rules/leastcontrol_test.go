@@ -215,3 +215,24 @@ func TestLeastControlFeedbackIsUnbiased(t *testing.T) {
 		t.Errorf("mean square deviation %.2f, want about 1; from the readout's own weights %.2f", off(want), off(forward))
 	}
 }
+
+// How large the update is: of a weak control 1/α times the gradient, of a strong one it comes to a limit.
+func TestLeastControlSize(t *testing.T) {
+	b := ruletest.NewBench(t, models.Rate{Gain: 0.8}, 42)
+	size := func(leak float64) float64 {
+		g, _ := b.Gradient(t, rules.LeastControl[float64]{Controller: rules.Controller{Leak: leak}})
+		sum := 0.0
+		for _, p := range g {
+			for _, v := range p.Data {
+				sum += v * v
+			}
+		}
+		return math.Sqrt(sum)
+	}
+	if ratio := size(400) / size(800); !(math.Abs(ratio-2) < 0.01) {
+		t.Errorf("twice a large leak divides the update by %.4f, want 2", ratio)
+	}
+	if ratio := size(1e-3) / size(1e-2); !(ratio > 1 && ratio < 1.05) {
+		t.Errorf("a tenth of a small leak multiplies the update by %.4f, want hardly more than 1", ratio)
+	}
+}

@@ -32,8 +32,15 @@ func mdglEntry[T deq.Float]() Entry[T] {
 	return Entry[T]{Name: "mdgl", Value: MDGL[T]{}, Doc: `multidigraph learning: e-prop, and credit from one synapse away
 
 The trace of a synapse is multiplied by the credit of its unit and by the sum of what the units that
-this one drives broadcast of theirs, ΔW_pq = Σ_t (ℓ_p(t) + Σ_j W_jp a_j(t+1)) e_pq(t). The weights W_jp
-are the network's own or, with types: k, their means between k types of units, which under Dale's law are
+this one drives broadcast of theirs, ΔW_pq = Σ_t (ℓ_p(t) + Σ_j W_jp a_j(t+1)) e_pq(t). For a rate network
+with the leak α
+
+  e_pq(t) = (1 − α)e_pq(t−1) + αφ′_p(t)z_q(t−1),
+  a_j(t)  = αφ′_j(t)u_j(t),   u_j(t) = ℓ_j(t) + (1 − α)u_j(t+1):
+
+what a neighbour broadcasts is its credit from then on, filtered backwards in time by its own leak, not
+that of the moment alone as in the authors' program (the same where α = 1). Other cells have what their units
+keep of themselves in place of 1 − α. The weights W_jp are the network's own or, with types: k, their means between k types of units, which under Dale's law are
 those that excite and those that inhibit, or parts of these. Without a structure of types the means of random
 weights are about 0, and so is what they add.`,
 		Refs: []string{`@article{liu2021cell,

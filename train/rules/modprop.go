@@ -32,8 +32,14 @@ func modPropEntry[T deq.Float]() Entry[T] {
 	return Entry[T]{Name: "modprop", Value: ModProp[T]{}, Doc: `credit over many synapses by fixed filters: e-prop, and broadcasts with a mean slope
 
 As mdgl, but what units broadcast goes on from unit to unit, s times through the weights for the tap
-μ^{s−1}Wˢ of a filter, where μ is the mean slope of all units at all times in place of each one's own.
-With types: k the weights are their means between k types of units. Exact for linear networks, without
+μ^{s−1}Wˢ of a filter, where μ is the mean slope of all units at all times in place of each one's own. For
+a rate network with the leak α, ΔW_pq = Σ_t (ℓ_p(t) + Σ_s Σ_j W_jp aˢ_j(t+1)) e_pq(t), s from 1 to the taps, with
+
+  a¹_j(t)   = αφ′_j(t)u¹_j(t),   u¹_j(t) = ℓ_j(t) + (1 − α)u¹_j(t+1),
+  aˢ⁺¹_j(t) = αμ·uˢ⁺¹_j(t),      uˢ⁺¹_j(t) = Σ_k W_kj aˢ_k(t+1) + (1 − α)uˢ⁺¹_j(t+1):
+
+each unit on the way filters what it passes on by its own leak. Without a leak, α = 1, this is a filter with the
+taps μ^{s−1}Wˢ and nothing else. With types: k the weights are their means between k types of units. Exact for linear networks, without
 types and with taps for all steps; large weights make far taps grow, as μ does not know which units
 saturate.`,
 		Refs: []string{`@inproceedings{liu2022biologically,

@@ -102,13 +102,23 @@ func (q quadratic[T]) Eval(rows []int, y, dy []T, loss []float64) error {
 	for i, r := range rows {
 		loss[i] = 0
 		for k := range q.outputs {
-			d := float64(y[i*q.outputs+k]) - 2*math.Sin(float64(1+3*r+k))
+			d := float64(y[i*q.outputs+k]) - q.target(r, k)
 			dy[i*q.outputs+k] = T(d)
 			loss[i] += d * d / 2
 		}
 	}
 	return nil
 }
+
+// Continue implements HolomorphicLoss.
+func (q quadratic[T]) Continue(b int, y, dy []complex128) error {
+	for k := range y {
+		dy[k] = y[k] - complex(q.target(b, k), 0)
+	}
+	return nil
+}
+
+func (quadratic[T]) target(b, k int) float64 { return 2 * math.Sin(float64(1+3*b+k)) }
 
 // Reach finds out which parameters of the model's cell a rule teaches. A [ReadoutRule] teaches none, as it
 // says, and has no reach. An error says that the rule cannot train the probe.

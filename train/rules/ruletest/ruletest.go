@@ -36,6 +36,14 @@ func (l Loss[T]) Eval(rows []int, y, dy []T, losses []float64) error {
 	return nil
 }
 
+// Continue implements rules.HolomorphicLoss.
+func (l Loss[T]) Continue(b int, y, dy []complex128) error {
+	for k := range y {
+		dy[k] = y[k] - complex(math.Sin(float64(3*b+k)), 0)
+	}
+	return nil
+}
+
 // Bench is a small network with random inputs to try rules on.
 type Bench struct {
 	Layer    *deq.Layer[float64]
