@@ -3,9 +3,7 @@ package solvers
 import (
 	"errors"
 	"fmt"
-	"math"
 
-	"attractor/internal/kernels"
 	"attractor/internal/options"
 )
 
@@ -145,6 +143,10 @@ func (it *Iterate[T]) restore(i int) {
 	z, fz := it.Best(i)
 	copy(it.Z[i*n:(i+1)*n], z)
 	copy(it.FZ[i*n:(i+1)*n], fz)
-	it.GNorm[i] = math.Sqrt(kernels.SquaredDistance(fz, z))
-	it.R[i] = it.run.bestR[it.Rows[i]]
+	g, f := norms(fz, z)
+	it.GNorm[i] = g
+	if it.run.settings.Norm == "max" {
+		g, f = maxNorms(fz, z)
+	}
+	it.R[i], _ = it.run.settings.measure(g, f)
 }

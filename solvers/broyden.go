@@ -136,7 +136,7 @@ func (q *broyden[T]) Step(it *Iterate[T]) error {
 	for i, b := range it.Rows {
 		q.learn(b, it.Z[i*n:(i+1)*n], it.FZ[i*n:(i+1)*n])
 	}
-	if q.Aware > 0 && it.K%q.Aware == 0 && it.HasOuter() && it.HasVJP() {
+	if q.Aware > 0 && it.K%q.Aware == 0 && it.HasOuter() && it.HasVJP() && it.leastLeft() > 1 {
 		if err := q.attend(it); err != nil {
 			return err
 		}

@@ -52,6 +52,10 @@ func (f *forwardBackward[T]) Step(it *Iterate[T]) error {
 	}
 	packed := f.packed[:len(it.Z)]
 	if !f.begun[it.Rows[0]] { // all samples begin together
+		if it.Left(0) < 2 { // of which one is left: f is at least as near
+			copy(it.Z, it.FZ)
+			return nil
+		}
 		if err := it.affine(it.Z, packed); err != nil {
 			return err
 		}

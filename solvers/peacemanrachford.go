@@ -46,6 +46,9 @@ func (r *peacemanRachford[T]) Reset() { clear(r.begun) }
 
 func (r *peacemanRachford[T]) Bytes() int { return 3*elemSize[T]()*len(r.u) + len(r.begun) }
 
+// stepEvals implements costly.
+func (r *peacemanRachford[T]) stepEvals() int { return 2 }
+
 func (r *peacemanRachford[T]) Step(it *Iterate[T]) error {
 	s, n := it.run.problem.Splitting, it.Dim()
 	if s == nil {

@@ -130,6 +130,15 @@ func (it *Iterate[T]) Left(i int) int {
 	return it.run.settings.MaxEvals - it.run.report.Evals[it.Rows[i]]
 }
 
+// leastLeft is the least of Left.
+func (it *Iterate[T]) leastLeft() int {
+	left := it.Left(0)
+	for i := range it.Rows {
+		left = min(left, it.Left(i))
+	}
+	return left
+}
+
 // Best returns the best iterate so far of row i and f of it, both [Dim], to be read only.
 func (it *Iterate[T]) Best(i int) (z, fz []T) {
 	n := it.run.dim

@@ -12,10 +12,10 @@ type Status uint8
 
 const (
 	Unfinished Status = iota // the solve was broken off by an error or a cancellation
-	Converged                // the stopping measure is at most 1
+	Converged                // at a fixed point: the stopping measure is at most 1, see Settings
 	MaxEvals                 // the evaluations are used up
 	Stalled                  // no new best for a long time, or the method gave up
-	Diverged                 // the residual grew far beyond the first one
+	Diverged                 // the residual grew far beyond the first one, or the state runs off while it does not fall
 	NonFinite                // f returned NaN or Inf
 )
 
@@ -63,6 +63,23 @@ func (b Breakdown) MarshalText() ([]byte, error) { return []byte(b.String()), ni
 
 // MarshalText writes the name.
 func (r Reason) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
+
+// Remedy says what may help a sample that ended so, by the keys of the options; empty where nothing is known.
+func Remedy(s Status, why Breakdown) string {
+	switch {
+	case s == MaxEvals:
+		return "raise max_evals, or choose another solver"
+	case s == Stalled && why == NoBreakdown:
+		return "its residual no longer falls: raise stall (negative: never stop for it), raise rtol or atol, or choose another solver"
+	case s == Stalled && why == Singular:
+		return "I − J is singular there: begin elsewhere, or choose a solver that needs no inverse, such as picard"
+	case s == Stalled:
+		return "begin elsewhere, or choose another solver"
+	case s == Diverged:
+		return "there may be no fixed point within reach: begin elsewhere, raise growth (negative: never stop for it), or choose another solver"
+	}
+	return ""
+}
 
 func name(names []string, i int, kind string) string {
 	if i < len(names) {
@@ -170,6 +187,9 @@ func (e *ConvergenceError) Error() string {
 		e.Failed, e.Batch, e.Sample, e.Status, e.Evals, e.Residual)
 	if e.Breakdown != NoBreakdown {
 		s += fmt.Sprintf(" (%v)", e.Breakdown)
+	}
+	if r := Remedy(e.Status, e.Breakdown); r != "" {
+		s += ": " + r
 	}
 	return s
 }

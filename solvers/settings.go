@@ -15,15 +15,18 @@ import (
 //	rel    r = ‖g‖ / (rtol·‖f‖)
 //	abs    r = ‖g‖ / atol
 //
-// unless it is running off to infinity, where every relative test is met in the end: ‖f‖
-// is ten times the first, and ‖g‖ is not half of the first or rounding exceeds the first.
+// The scale of the problem decides where a relative test says nothing. A state that runs off to infinity meets it in
+// the end: one that has grown to ten times its first size, or from an initial state other than 0 to ten per unit,
+// has converged only if ‖g‖ is also a small part, ε^¼, of what drives the state there, ‖f(0)‖ or twice ‖g‖ at half of
+// the state. On the way to a fixed point at 0 it is never met: a state that has shrunk to rtol of its first size is
+// taken to be 0 if f(0) = 0, and the solution is that 0. Each costs an evaluation.
 type Settings struct {
 	RTol     float64 `doc:"relative tolerance (default 1e-8 in float64, 1e-4 in float32)"`
 	ATol     float64 `doc:"absolute tolerance (default 0)"`
 	Measure  string  `default:"mixed" doc:"what is compared with the tolerance" choices:"mixed,rel,abs"`
 	Norm     string  `default:"l2" doc:"norm of a sample" choices:"l2,max"`
-	MaxEvals int     `default:"200" doc:"evaluations a sample may spend; a product with the Jacobian counts as one (newton and lu: 20·(dim + 1) where that is more)"`
-	Stall    int     `default:"50" doc:"evaluations without a new best by 1 % after which a sample has stalled; negative: never"`
+	MaxEvals int     `default:"200" doc:"evaluations a sample may spend; a product with the Jacobian counts as one (newton and lu, whose step takes dim + 1: 20·(dim + 1) where that is more)"`
+	Stall    int     `default:"50" doc:"evaluations without a new best by 1 % after which a sample has stalled, and at least an eighth of those spent, unless its residual falls steadily; negative: never"`
 	Growth   float64 `default:"1000" doc:"a sample has diverged when its residual norm exceeds that many times the first; negative: never"`
 	History  bool    `doc:"record the residual of every iteration"`
 }
@@ -64,6 +67,12 @@ func (e *SettingError) Error() string {
 	return fmt.Sprintf("solvers: Settings.%s: expected %s, found %v", e.Field, e.Expected, e.Found)
 }
 
+// ceil3 rounds up to three decimal digits, so that what a message calls the least is accepted.
+func ceil3(x float64) float64 {
+	unit := math.Pow(10, math.Floor(math.Log10(x))-2)
+	return math.Ceil(x/unit) * unit
+}
+
 // complete fills in the defaults for the number type and checks the settings.
 func complete[T Float](s Settings) (Settings, error) {
 	s = options.WithDefaults(s)
@@ -79,7 +88,7 @@ func complete[T Float](s Settings) (Settings, error) {
 	case s.Norm != "l2" && s.Norm != "max":
 		return bad("Norm", "l2 or max", s.Norm)
 	case math.IsNaN(s.RTol) || s.RTol < 20*eps[T]() || s.RTol >= 1:
-		return bad("RTol", fmt.Sprintf("a tolerance from %.2g (20 eps of %s) to 1", 20*eps[T](), typeName[T]()), s.RTol)
+		return bad("RTol", fmt.Sprintf("a tolerance from %.3g (20 eps of %s) to below 1", ceil3(20*eps[T]()), typeName[T]()), s.RTol)
 	case !(s.ATol >= 0) || math.IsInf(s.ATol, 0):
 		return bad("ATol", "a finite tolerance of at least 0", s.ATol)
 	case s.Measure == "abs" && s.ATol == 0:
@@ -92,13 +101,24 @@ func complete[T Float](s Settings) (Settings, error) {
 	return s, nil
 }
 
-// scale returns what ‖g‖ is divided by to give the stopping measure.
-func (s *Settings) scale(f float64) float64 {
+// measure returns the stopping measure and the residual that is reported: ‖g‖/‖f‖, or ‖g‖ for the measure abs.
+func (s *Settings) measure(g, f float64) (r, residual float64) {
+	if g == 0 {
+		return 0, 0
+	}
 	switch s.Measure {
 	case "abs":
-		return s.ATol
+		return g / s.ATol, g
 	case "rel":
-		return s.RTol * f
+		return g / (s.RTol * f), g / f
 	}
-	return s.ATol + s.RTol*f
+	return g / (s.ATol + s.RTol*f), g / f
+}
+
+// absolute is the residual that is small enough whatever the state is.
+func (s *Settings) absolute() float64 {
+	if s.Measure == "rel" {
+		return 0
+	}
+	return s.ATol
 }

@@ -6,8 +6,7 @@ import (
 	"fmt"
 	"math"
 	"time"
-
-	"attractor/internal/kernels"
+	"unsafe"
 )
 
 // Solver holds the memory of repeated solves of one shape by one method. After New
@@ -17,6 +16,7 @@ type Solver[T Float] struct {
 	batch, dim int
 	settings   Settings
 	stepper    Stepper[T]
+	stepEvals  int // that a step takes at least
 
 	problem Problem[T]
 	report  Report
@@ -38,12 +38,9 @@ type Solver[T Float] struct {
 	breakdown []Breakdown
 	history   [][]Point
 	handovers []Handover
-	first     []float64 // ‖g‖ at the first evaluation
-	firstF    []float64 // and ‖f‖
-	bestR     []float64 // stopping measure of the best iterate
-	mark      []float64 // stopping measure at the last new best by 1 %
-	markEvals []int     // and the evaluations and steps by then
-	markStep  []int
+	courses   []course
+
+	trial, trialF []T // [dim]: a state tried by confirms or vanishes, and f of it
 }
 
 // New makes a solver for up to batch samples of dim numbers each.
@@ -66,14 +63,16 @@ func New[T Float](m Method[T], batch, dim int, s Settings) (*Solver[T], error) {
 		return nil, err
 	}
 	v := &Solver[T]{
-		batch: batch, dim: dim, settings: s, stepper: stepper,
+		batch: batch, dim: dim, settings: s, stepper: stepper, stepEvals: 1,
 		bestF: make([]T, batch*dim),
 		rows:  make([]int, batch), z: make([]T, batch*dim), fz: make([]T, batch*dim),
 		gnorm: make([]float64, batch), r: make([]float64, batch), fresh: make([]bool, batch),
 		status: make([]Status, batch), evals: make([]int, batch), residual: make([]float64, batch),
 		breakdown: make([]Breakdown, batch), handovers: make([]Handover, 0, 4*batch),
-		first: make([]float64, batch), firstF: make([]float64, batch), bestR: make([]float64, batch),
-		mark: make([]float64, batch), markEvals: make([]int, batch), markStep: make([]int, batch),
+		courses: make([]course, batch), trial: make([]T, dim), trialF: make([]T, dim),
+	}
+	if d, ok := stepper.(costly); ok {
+		v.stepEvals = d.stepEvals()
 	}
 	if s.History {
 		v.history = make([][]Point, batch)
@@ -84,6 +83,9 @@ func New[T Float](m Method[T], batch, dim int, s Settings) (*Solver[T], error) {
 // denseMethod is a method whose step costs more evaluations than there are dimensions, for
 // which the default number of evaluations would be none too many.
 type denseMethod interface{ defaultMaxEvals(dim int) int }
+
+// costly is a Stepper whose step takes more than one evaluation at least, f at the next iterate among them.
+type costly interface{ stepEvals() int }
 
 // Solve is New followed by a single Solver.Solve.
 func Solve[T Float](ctx context.Context, p Problem[T], z []T, m Method[T], s Settings) (*Report, error) {
@@ -106,8 +108,8 @@ func (s *Solver[T]) FZ() []T { return s.bestF[:s.problem.Batch*s.dim] }
 
 // Bytes is the memory that the solver and its method hold.
 func (s *Solver[T]) Bytes() int {
-	const perSample = 13 * 8
-	return s.batch*(3*s.dim*elemSize[T]()+perSample) + s.stepper.Bytes()
+	perSample := 8*8 + int(unsafe.Sizeof(course{}))
+	return (s.batch*3+2)*s.dim*elemSize[T]() + s.batch*perSample + s.stepper.Bytes()
 }
 
 // Solve solves p, which has up to as many samples as the solver was made for. On entry z
@@ -145,8 +147,7 @@ func (s *Solver[T]) begin(p Problem[T], z []T) {
 	for b := range n {
 		s.rows[b], s.fresh[b] = b, false
 		s.status[b], s.evals[b], s.breakdown[b] = Unfinished, 0, NoBreakdown
-		s.residual[b], s.bestR[b], s.mark[b] = math.Inf(1), math.Inf(1), math.Inf(1)
-		s.markEvals[b], s.markStep[b] = 0, 0
+		s.residual[b] = math.Inf(1)
 		if s.history != nil {
 			s.history[b] = s.history[b][:0]
 		}
@@ -173,7 +174,9 @@ func (s *Solver[T]) loop(ctx context.Context) error {
 			return fmt.Errorf("solvers: evaluate at iteration %d: %w", k, err)
 		}
 		for i := range s.it.Rows {
-			s.judge(i)
+			if err := s.judge(i); err != nil {
+				return fmt.Errorf("solvers: evaluate at iteration %d: %w", k, err)
+			}
 		}
 		s.freeze()
 		if len(s.it.Rows) == 0 {
@@ -206,70 +209,6 @@ func (s *Solver[T]) evaluate() error {
 		lo = hi
 	}
 	return nil
-}
-
-// judge measures the residual of row i, keeps the iterate if it is the best so far, and
-// decides whether the sample goes on.
-func (s *Solver[T]) judge(i int) {
-	n, b := s.dim, s.it.Rows[i]
-	z, fz := s.it.Z[i*n:(i+1)*n], s.it.FZ[i*n:(i+1)*n]
-	g, f := kernels.DistanceAndSquares(fz, z)
-	g, f = math.Sqrt(g), math.Sqrt(f)
-	s.it.GNorm[i] = g
-	if math.IsNaN(g+f) || math.IsInf(g+f, 0) {
-		s.status[b] = NonFinite
-		if kernels.AllFinite(z) && kernels.AllFinite(fz) { // only the norms overflow
-			s.status[b] = Diverged
-		}
-		if s.evals[b] == 1 {
-			copy(s.bestF[b*n:(b+1)*n], fz)
-		}
-		s.record(b, math.Inf(1))
-		return
-	}
-	if s.settings.Norm == "max" {
-		g, f = maxNorms(fz, z)
-	}
-	r, residual := 0.0, g
-	if g > 0 {
-		r = g / s.settings.scale(f)
-		if s.settings.Measure != "abs" {
-			residual = g / f
-		}
-	}
-	s.it.R[i] = r
-	s.record(b, residual)
-	if s.it.K == 0 {
-		s.first[b], s.firstF[b] = g, f
-	}
-	if r < s.bestR[b] || s.it.K == 0 {
-		s.bestR[b], s.residual[b] = r, residual
-		copy(s.best[b*n:(b+1)*n], z)
-		copy(s.bestF[b*n:(b+1)*n], fz)
-	}
-	if r < 0.99*s.mark[b] {
-		s.mark[b], s.markEvals[b], s.markStep[b] = r, s.evals[b], s.it.K
-	}
-	t := &s.settings
-	away := s.it.K > 0 && f > 10*s.firstF[b]
-	switch {
-	case away && eps[T]()*f > s.first[b]: // rounding hides the residual
-		s.status[b] = Diverged
-	case r <= 1 && !(away && g > 0.5*s.first[b]):
-		s.status[b] = Converged
-	case t.Growth > 0 && g > t.Growth*s.first[b]:
-		s.status[b] = Diverged
-	case t.Stall > 0 && s.evals[b]-s.markEvals[b] >= t.Stall && s.it.K-s.markStep[b] >= stallSteps:
-		s.status[b] = Stalled
-	case s.evals[b] >= t.MaxEvals:
-		s.status[b] = MaxEvals
-	}
-}
-
-func (s *Solver[T]) record(b int, residual float64) {
-	if s.history != nil {
-		s.history[b] = append(s.history[b], Point{Evals: s.evals[b], Residual: residual})
-	}
 }
 
 // freeze takes the samples whose solve has ended out of the active ones.
