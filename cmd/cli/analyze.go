@@ -29,7 +29,8 @@ type analyzeFlags struct {
 	lyapunov, steps, starts, basins int
 	sample                          int
 	input                           []float64
-	tol, unique, slow               float64
+	tol, unique, slow, noise        float64
+	drive                           string
 	seed                            uint64
 }
 
@@ -50,9 +51,15 @@ type analyzeResult struct {
 	LyapunovSE []train.Number `json:"lyapunov_stderr"`
 	// LyapunovLost is how many of them are -inf, as J is singular.
 	LyapunovLost int `json:"lyapunov_lost"`
-	Basins       int `json:"basins"`    // random states that were let run
-	Elsewhere    int `json:"elsewhere"` // of them that settled at no fixed point
-	Gone         int `json:"unbounded"` // of these that left all bounds
+	// KaplanYorke is the dimension from them, null where more of them are needed or none were measured, and its range
+	// within two standard errors.
+	KaplanYorke      train.Number    `json:"kaplan_yorke"`
+	KaplanYorkeRange [2]train.Number `json:"kaplan_yorke_range"`
+	Drive            *analyzedDrive  `json:"drive"`     // of the exponents; null for the constant input
+	Leak             float64         `json:"leak"`      // α of the cell, 1 of one without
+	Basins           int             `json:"basins"`    // random states that were let run
+	Elsewhere        int             `json:"elsewhere"` // of them that settled at no fixed point
+	Gone             int             `json:"unbounded"` // of these that left all bounds
 	// Unsettled of the random states have come to no cycle either: chaos, quasi-periodic or too slow.
 	Unsettled int             `json:"unsettled"`
 	Cycles    []analyzedCycle `json:"cycles"`
@@ -96,7 +103,7 @@ type analyzedPoint struct {
 // analyzedContinuum is a connected set of fixed points.
 type analyzedContinuum struct {
 	Dimension   int              `json:"dimension"`
-	Extent      train.Number     `json:"extent"` // null where it has no end
+	Extent      train.Number     `json:"extent"` // "inf" where it has no end
 	Unbounded   bool             `json:"unbounded"`
 	Closed      bool             `json:"closed"`
 	Points      [][]train.Number `json:"points"`      // a few
@@ -159,7 +166,7 @@ A point is marginal where an eigenvalue is on the border of stability, |λ| = 1 
 Re λ = 1, up to its error (border_distance ± border_error, estimated from the eigenvalue's condition, the
 residual of its vector and how far the position is unsure, z_error): the linear dynamics do not decide
 there. A line, ring or plane of fixed points is one object of the status continuum: it has a dimension,
-its extent (null: without end), a few points, the neutrality along it and the largest |λ| or Re λ
+its extent (inf: without end), a few points, the neutrality along it and the largest |λ| or Re λ
 across it. --slow lists slow points too.
 
 Random states that settle at no fixed point are let run on until they come back to where they were:
@@ -167,6 +174,17 @@ cycles have a period, in steps or units of time, Floquet multipliers (null: not 
 number of random states on them; a cycle with a multiplier on the unit circle is marginal, and of a
 family if there are others beside it. unbounded counts states that leave all bounds, unsettled those that
 come to nothing: chaos, quasi-periodic or too slow.
+
+Rate dynamics are integrated by the method of Dormand and Prince, with steps of their own for each state and a local
+error of 1e-5 of its norm, of 1e-7 for exponents, whose stated errors contain what its two orders differ by. f is the cell as it
+is: one with the leak α has dz/dt = −z + f(z) = α(−z + F(z)), its time counted in steps of the trained map, and as a
+map it is that step of Euler's method, dt = ατ.
+
+At a point on kinks of the cell, such as the rest state of a relu network without biases, there is no Jacobian: it is
+stable if the one-sided derivative, followed along many directions, comes back from all of them; n_kinks counts them.
+
+Exponents are of one input, that of --input or x, or driven by --drive and --noise. Those that are -inf, as text also in
+JSON, are lost: J is singular, and lyapunov_lost counts them. The Kaplan–Yorke dimension needs one exponent more than add up to 0.
 
 A search cannot prove that it found all. With a bounded activation the indices of all fixed points,
 the signs of det(I − J), add up to 1: index_sum tells when some are missing. Marginal points and
@@ -178,7 +196,8 @@ also draws the state space in its two leading principal components, and the spec
 their bulk.`,
 		Example: fmt.Sprintf(`  %[1]s analyze network.npz --out figures
   %[1]s analyze runs/digits-implicit-s1 --lyapunov 10 --json
-  %[1]s analyze network.npz --dynamics rate --activation relu`, p.name),
+  %[1]s analyze network.npz --dynamics rate --activation relu
+  %[1]s analyze network.npz --lyapunov 20 --noise 0.5`, p.name),
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return usagef("expected one FILE, found %d; see %s --help", len(args), cmd.CommandPath())
@@ -198,6 +217,10 @@ their bulk.`,
 			if err != nil {
 				return usage(err)
 			}
+			if err := r.readDrive(f); err != nil {
+				return usage(err)
+			}
+			r.Leak = r.net.LeakRate()
 			err = p.analyze(cmd.Context(), r, starts, f)
 			if errors.Is(err, context.Canceled) {
 				return fmt.Errorf("%w; nothing is kept of an analysis", errInterrupted)
@@ -211,8 +234,8 @@ their bulk.`,
 	flags := cmd.Flags()
 	flags.StringVar(&f.activation, "activation", "tanh", "φ of a network of your own: `NAME` is "+strings.Join(models.Activations, ", "))
 	flags.StringVar(&f.dynamics, "dynamics", "map", "`KIND` of dynamics: map, z ← f(z), or rate, dz/dt = −z + f(z)")
-	flags.IntVar(&f.lyapunov, "lyapunov", 1, "Lyapunov exponents to be measured, the `K` largest; 0 is none")
-	flags.IntVar(&f.steps, "steps", 20000, "steps over which they are averaged, after 1000 of warm-up from a random state; with rate dynamics of 0.1 units of time")
+	flags.IntVar(&f.lyapunov, "lyapunov", 1, "Lyapunov exponents to be measured, the `K` largest, at most there are units; 0 is none")
+	flags.IntVar(&f.steps, "steps", 20000, "steps over which they are averaged, after 1000 of warm-up from a random state; with rate dynamics of 0.1 units of time; at most 1e9")
 	flags.IntVar(&f.starts, "starts", 32, "random trajectories whose states the search for fixed points begins at")
 	flags.IntVar(&f.basins, "basins", 200, "random states that are let run to where they settle")
 	flags.Float64Var(&f.slow, "slow", 0, "list slow points too: minima of q = ½‖f(z) − z‖² that are no fixed points, up to this `Q`; 0 is none")
@@ -221,6 +244,8 @@ their bulk.`,
 	flags.IntVar(&f.sample, "sample", 0, "which row of x is the input, from 0")
 	flags.Float64SliceVar(&f.input, "input", nil, "constant input, a `LIST` of numbers with commas, one for each")
 	flags.Lookup("input").DefValue = ""
+	flags.StringVar(&f.drive, "drive", "", "`FILE` with an array x [steps, inputs] that drives the network while its exponents are measured, over and over again: a row a step, or with rate dynamics 0.1 units of time")
+	flags.Float64Var(&f.noise, "noise", 0, "standard deviation `SD` of noise that is added to each input at each such step, drawn from --seed")
 	flags.Uint64Var(&f.seed, "seed", 0, "seed of everything random")
 	flags.StringVar(&f.out, "out", "", "`DIR` for the figures")
 	p.jsonFlag(cmd)
@@ -237,6 +262,8 @@ func (f analyzeFlags) check() error {
 		return fmt.Errorf("--dynamics: %w", catalog.Unknown("dynamics", f.dynamics, kinds))
 	case !slices.Contains(models.Activations, f.activation):
 		return fmt.Errorf("--activation: %w", catalog.Unknown("activation", f.activation, models.Activations))
+	case f.starts > mostStates || f.basins > mostStates:
+		return fmt.Errorf("--starts and --basins: expected at most %d, which take a small network about a day, found %d and %d", mostStates, f.starts, f.basins)
 	case f.lyapunov < 0 || f.starts < 1 || f.basins < 0 || f.sample < 0:
 		return fmt.Errorf("--lyapunov, --starts, --basins and --sample: expected at least 0, 1, 0 and 0, found %d, %d, %d and %d", f.lyapunov, f.starts, f.basins, f.sample)
 	case !kernels.AllFinite(f.input):
@@ -245,11 +272,14 @@ func (f analyzeFlags) check() error {
 		return fmt.Errorf("--tol: expected a number above 0 and below 1, found %g", f.tol)
 	case !(f.unique >= 0) || math.IsInf(f.unique, 1) || !(f.slow >= 0) || math.IsInf(f.slow, 1):
 		return fmt.Errorf("--unique and --slow: expected numbers from 0 on, found %g and %g", f.unique, f.slow)
-	case f.steps < 20:
-		return fmt.Errorf("--steps: expected at least 20, found %d", f.steps)
+	case f.steps < 20 || f.steps > stability.MaxSteps-1000:
+		return fmt.Errorf("--steps: expected from 20 to %d, which take the smallest network about an hour, found %d", stability.MaxSteps-1000, f.steps)
 	}
-	return nil
+	return f.checkDrive()
 }
+
+// mostStates is how many random states are let run at most.
+const mostStates = 1_000_000
 
 // analyzeBatch is how many states are looked at together.
 const analyzeBatch = 64
@@ -258,6 +288,7 @@ const analyzeBatch = 64
 func (p *program) readAnalyzed(path string, f analyzeFlags, activation bool) (*analyzeResult, []float64, error) {
 	r := &analyzeResult{
 		File: path, Model: f.activation, Dynamics: f.dynamics, FixedPoints: []analyzedPoint{}, Radius: train.Number(math.NaN()),
+		KaplanYorke: train.Number(math.NaN()), KaplanYorkeRange: [2]train.Number{train.Number(math.NaN()), train.Number(math.NaN())},
 		Lyapunov: []train.Number{}, LyapunovSE: []train.Number{}, Edges: []analyzedEdge{}, Cycles: []analyzedCycle{}, Figures: []string{},
 	}
 	compiled := deq.Config{Batch: analyzeBatch, Shard: analyzeBatch / 2}
@@ -298,6 +329,12 @@ func (p *program) readAnalyzed(path string, f analyzeFlags, activation bool) (*a
 	if r.net, x, z0, err = compile[float64](net, f.activation); err != nil {
 		return nil, nil, err
 	}
+	if f.noise != 0 && !net.hasU {
+		return nil, nil, fmt.Errorf("--noise: %s has no array \"U\" by which it would come in", path)
+	}
+	if f.drive != "" && !net.hasU {
+		return nil, nil, fmt.Errorf("--drive: %s has no array \"U\" for it", path)
+	}
 	r.Units, r.x = net.units, x[f.sample*net.inputs:(f.sample+1)*net.inputs]
 	if f.input != nil && !net.hasU {
 		return nil, nil, fmt.Errorf("--input: %s has no array \"U\" for it", path)
@@ -324,6 +361,9 @@ func (r *analyzeResult) takeInput(f analyzeFlags) error {
 // analyze fills in the result.
 func (p *program) analyze(ctx context.Context, r *analyzeResult, starts []float64, f analyzeFlags) (err error) {
 	l := r.net
+	if err := r.checkCounts(f); err != nil {
+		return err
+	}
 	r.found, err = stability.FixedPoints(ctx, l, r.x, starts, stability.Finder{
 		Dynamics: f.dynamics, Trajectories: f.starts, Seed: f.seed, Tol: f.tol, Unique: f.unique, Slow: f.slow,
 	})
@@ -377,7 +417,11 @@ func (p *program) analyze(ctx context.Context, r *analyzeResult, starts []float6
 			return err
 		}
 		var bulk, edge float64
-		if r.Units <= stability.MaxDense {
+		if point.Kinks > 0 { // there is no Jacobian
+			if bulk, edge = math.NaN(), math.NaN(); r.Dynamics == "map" {
+				radius = 1 + point.Gap // by how much perturbations grow
+			}
+		} else if r.Units <= stability.MaxDense {
 			j, err := stability.Jacobian(ctx, here, 0)
 			if err != nil {
 				return err
@@ -389,7 +433,10 @@ func (p *program) analyze(ctx context.Context, r *analyzeResult, starts []float6
 		} else if bulk, edge, err = stability.BulkRadiusAt(ctx, here, 0, point.Values); err != nil {
 			return err
 		}
-		_, outliers := stability.Split(point.Values, edge)
+		var outliers []complex128
+		if edge == edge {
+			_, outliers = stability.Split(point.Values, edge)
+		}
 		out.Bulk, out.Outliers = train.Number(bulk), complexes(outliers)
 		out.Radius = train.Number(radius)
 		if !(float64(r.Radius) >= radius) {
@@ -489,31 +536,6 @@ func complexes(values []complex128) []train.Complex {
 	return out
 }
 
-// measureLyapunov adds the exponents, per step of the map or per unit of time.
-func (r *analyzeResult) measureLyapunov(ctx context.Context, f analyzeFlags) error {
-	k := min(f.lyapunov, r.Units)
-	l, err := deq.New[float64](r.net.Model, r.net.Inputs, r.net.Outputs, 0, deq.Config{Batch: k, Shard: k, Workers: 1})
-	if err != nil {
-		return err
-	}
-	l.Params.CopyFrom(r.net.Params)
-	l.Updated()
-	constant := func(_ int, x []float64) { copy(x, r.x) }
-	found, err := stability.Exponents(ctx, l, constant, nil, stability.Lyapunov{Dynamics: f.dynamics, K: k, Steps: f.steps, Seed: f.seed})
-	if err != nil {
-		return err
-	}
-	for _, e := range found {
-		r.Lyapunov = append(r.Lyapunov, train.Number(e.Value))
-		r.LyapunovSE = append(r.LyapunovSE, train.Number(e.StdErr))
-		r.bounds = append(r.bounds, e.Bound)
-		if math.IsInf(e.Value, -1) {
-			r.LyapunovLost++
-		}
-	}
-	return nil
-}
-
 // draw writes the figures.
 func (r *analyzeResult) draw(ctx context.Context, f analyzeFlags) error {
 	if err := os.MkdirAll(f.out, 0o777); err != nil {
@@ -552,6 +574,7 @@ func (p *program) printAnalysis(r *analyzeResult) error {
 		law, unit, verdict, border = "dz/dt = −z + f(z)", "unit of time", "Re λ > 1", "Re λ"
 	}
 	fmt.Fprintf(p.stdout, "%s: %d units, %s, %s\n\n", r.File, r.Units, r.Model, law)
+	r.discretised(p.stdout)
 	if len(r.FixedPoints) == 0 {
 		fmt.Fprintln(p.stdout, "no fixed points found")
 	} else {
@@ -619,26 +642,7 @@ func (p *program) printAnalysis(r *analyzeResult) error {
 			return err
 		}
 	}
-	if len(r.Lyapunov) > 0 {
-		var list []string
-		for i, v := range r.Lyapunov {
-			switch {
-			case math.IsInf(float64(v), -1):
-				list = append(list, "-inf")
-			case r.bounds[i]:
-				list = append(list, fmt.Sprintf("≤ %.4f", float64(v)))
-			default:
-				list = append(list, fmt.Sprintf("%.4f ± %.4f", float64(v), float64(r.LyapunovSE[i])))
-			}
-		}
-		fmt.Fprintf(p.stdout, "Lyapunov exponents (nats per %s): %s\n", unit, strings.Join(list, ", "))
-		if r.LyapunovLost > 0 {
-			fmt.Fprintf(p.stdout, "%d of %d are lost, -inf: J is singular there, and perturbations along them vanish, up to a factor of 1e-15 in a step\n", r.LyapunovLost, len(r.Lyapunov))
-		}
-		if slices.Contains(r.bounds, true) {
-			fmt.Fprintln(p.stdout, "≤: an upper bound, as these directions were lost to rounding beside the larger ones")
-		}
-	}
+	r.printLyapunov(p.stdout, unit)
 	for _, f := range r.Figures {
 		fmt.Fprintln(p.stdout, f)
 	}
@@ -708,6 +712,12 @@ func (r *analyzeResult) attracts(i int) bool {
 // describe writes what is special about a point.
 func (q analyzedPoint) describe(to io.Writer, i int, border string) {
 	switch c := q.Continuum; {
+	case q.Kinks > 0:
+		growth := fmt.Sprintf("are multiplied by %.6g ± %.1g a step", 1+float64(q.Gap), float64(q.GapError))
+		if border != "|λ|" {
+			growth = fmt.Sprintf("grow at the rate %.6g ± %.1g", float64(q.Gap), float64(q.GapError))
+		}
+		fmt.Fprintf(to, "point %d is on %d kinks of the cell: perturbations %s, those that grow most; the eigenvalues are of one of the pieces that meet there\n", i, q.Kinks, growth)
 	case c != nil:
 		kind, size, across := "continuum", fmt.Sprintf("extent %.4g", float64(c.Extent)), "it does not attract from all sides"
 		if c.Closed {

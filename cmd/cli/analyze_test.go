@@ -249,3 +249,15 @@ func TestAnalyzePitchfork(t *testing.T) {
 		}
 	}
 }
+
+// Exponents under a sequence of inputs are those that numpy finds.
+func TestAnalyzeDriven(t *testing.T) {
+	at := func(name string) string { return filepath.Join("testdata", "analyze", name) }
+	want := reference(t, "driven.npz", "exponents")[0]
+	r := analyzed(t, at("driven.npz"), "--drive", at("drive.npz"), "--lyapunov", "6", "--steps", "10000", "--starts", "1", "--basins", "0")
+	for i, v := range r.Lyapunov {
+		if !(math.Abs(float64(v)-want[i]) <= 1e-3) {
+			t.Errorf("exponent %d is %g, want %g", i, float64(v), want[i])
+		}
+	}
+}

@@ -68,3 +68,17 @@ numpy.savez(here / "two.npz", W=numpy.eye(3), weight_hh_l0=numpy.eye(3))
 numpy.savez(here / "biases.npz", weight_hh_l0=numpy.eye(3), bias_ih_l0=numpy.ones(3), bias_hh_l0=numpy.ones(2))
 with zipfile.ZipFile(here / "network.pt", "w") as f:
     f.writestr(zipfile.ZipInfo("network/data.pkl"), b"")
+
+# A focus, a relu network at its kinks, exponents of −∞, and a network that is driven, with its exponents.
+numpy.savez(here / "focus.npz", W=[[0.9, -3], [3, 0.9]])
+numpy.savez(here / "inhibited.npz", W=[[0.0, -5], [-5, 0.5]])
+numpy.savez(here / "nilpotent.npz", W=numpy.eye(5, k=1))
+rng = numpy.random.default_rng(12)
+W, U, x = 1.5 * rng.normal(size=(6, 6)) / 6**0.5, rng.normal(size=(6, 2)), rng.normal(size=(20, 2))
+z, q, logs = numpy.zeros(6), numpy.linalg.qr(rng.normal(size=(6, 6)))[0], numpy.zeros(6)
+for t in range(11000):
+    z = numpy.tanh(W @ z + U @ x[t % 20])
+    q, r = numpy.linalg.qr((1 - z[:, None] ** 2) * (W @ q))
+    logs += (t >= 1000) * numpy.log(abs(numpy.diag(r)))
+numpy.savez(here / "driven.npz", W=W, U=U, exponents=logs / 10000)
+numpy.savez(here / "drive.npz", x=x)
