@@ -178,6 +178,9 @@ func NewOn[T deq.Float](c Config[T], p Parts[T], data *tasks.Dataset) (*Trainer[
 	if err := data.Check(); err != nil {
 		return nil, fmt.Errorf("train: task %q: %w", c.Task.Name, err)
 	}
+	if err := tasks.CheckRange[T](data); err != nil {
+		return nil, fmt.Errorf("train: task %q: %w", c.Task.Name, err)
+	}
 	s := options.WithDefaults(c.Train)
 	if err := s.Validate(); err != nil {
 		return nil, fmt.Errorf("train: %w", err)

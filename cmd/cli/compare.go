@@ -414,7 +414,15 @@ func (p *program) follow(ctx context.Context, f *compareFlags, what string, work
 		files = append(files, f.trialFile(&done[i]))
 	}
 	share := map[string]float64{} // how much of a trial is done
+	noted := map[string]bool{}
 	err := run(ctx, func(e compare.Event) {
+		if e.Note != "" {
+			if !noted[e.Note] {
+				m.warn(e.Note)
+			}
+			noted[e.Note] = true
+			return
+		}
 		key := trialName(e.Setting, e.Rule, e.Seed)
 		delete(share, key)
 		if e.Trial == nil && e.Epochs > 0 {

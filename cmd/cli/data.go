@@ -349,8 +349,12 @@ func (p *program) claimData(ctx context.Context, dir string) (*folder.Folder, er
 func (p *program) importOwn(ctx context.Context, s datasets.Set, dir string, paths []string) error {
 	var files []datasets.Status
 	for _, path := range paths {
-		if err := checkOwn(path); err != nil {
+		notes, err := checkOwn(path)
+		if err != nil {
 			return usage(err)
+		}
+		for _, note := range notes {
+			p.log.Warn(note, "file", path)
 		}
 		name := strings.TrimSuffix(filepath.Base(path), ".npz") + ".npz"
 		to := filepath.Join(dir, name)
@@ -370,14 +374,17 @@ func (p *program) importOwn(ctx context.Context, s datasets.Set, dir string, pat
 	return err
 }
 
-// checkOwn loads an archive of the user's own. Labels that are floats are real numbers to it.
-func checkOwn(path string) error {
-	path, err := filepath.Abs(path)
-	if err != nil {
-		return err
+// checkOwn loads an archive of the user's own, and returns what is odd about it. Labels that are floats are
+// real numbers to it.
+func checkOwn(path string) (notes []string, err error) {
+	if path, err = filepath.Abs(path); err != nil {
+		return nil, err
 	}
-	_, err = tasks.NPZ{File: path}.Load(0)
-	return err
+	d, err := tasks.NPZ{File: path}.Load(0)
+	if err != nil {
+		return nil, err
+	}
+	return d.Notes, nil
 }
 
 func copyFile(ctx context.Context, to, from string) error {
@@ -479,7 +486,7 @@ func (p *program) verifySet(ctx context.Context, s datasets.Set, dir string) (da
 		if err := ctx.Err(); err != nil {
 			return dataReport{}, err
 		}
-		if err := checkOwn(f.Path); err != nil {
+		if _, err := checkOwn(f.Path); err != nil {
 			files[i].State, files[i].Error = datasets.Wrong, err.Error()
 		}
 	}

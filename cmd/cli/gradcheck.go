@@ -32,8 +32,12 @@ is unused; one that the rule leaves alone all the same has no gradient.`,
 			if err != nil {
 				return err
 			}
-			if _, err := train.New(c, p.parts64); err != nil {
+			t, err := train.New(c, p.parts64)
+			if err != nil {
 				return usage(err)
+			}
+			for _, note := range t.Data.Notes {
+				p.log.Warn(note)
 			}
 			r, err := train.GradCheck(cmd.Context(), c, p.parts64)
 			if errors.Is(err, context.Canceled) {

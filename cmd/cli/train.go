@@ -120,6 +120,11 @@ func trainOne[T deq.Float](ctx context.Context, p *program, f trainFlags, c trai
 	for _, w := range run.Warnings {
 		p.log.Warn(w)
 	}
+	if run.Trainer != nil {
+		for _, note := range run.Data.Notes {
+			p.log.Warn(note)
+		}
+	}
 	var m *meter
 	unstable := false // at the last look
 	notify := func(s train.StepRecord, e *train.EpochRecord) {

@@ -84,6 +84,7 @@ type Event struct {
 	Accuracy      float64 // on held-out data; NaN where there is none
 	Trial         *Trial  // at the end of a trial
 	Done, Trials  int     // trials done, of how many
+	Note          string  // what is odd about the data; then the rest is empty
 }
 
 func (p Plan) withDefaults() Plan {
@@ -143,6 +144,11 @@ func Run[T deq.Float](ctx context.Context, base train.Config[T], parts train.Par
 	for _, s := range plan.Seeds {
 		if data[s], err = base.Task.Value.Load(s); err != nil {
 			return nil, fmt.Errorf("compare: load task %q: %w", base.Task.Name, err)
+		}
+		for _, note := range data[s].Notes {
+			if notify != nil {
+				notify(Event{Note: note})
+			}
 		}
 	}
 	var mu sync.Mutex

@@ -22,10 +22,10 @@ const npzDoc = `a data set of your own, in an archive of numpy's (numpy.savez)
 The archive holds x and y, or x_train and y_train; and x_test and y_test where the test part
 is given, or else each class gives a fifth of its samples to it (the same for every seed).
 x is [n, …], of which all dimensions but the first are flattened in numpy's order. y is [n] or
-[n, 1] of labels from 0 in an integer type: classification, with as many classes as the
-largest label says; or [n] or [n, k] of floats: regression. Where y is otherwise, "kind" says
+[n, 1] of labels from 0, integers or booleans: classification, with as many classes as the
+largest label says, of which those are named that are missing; or [n] or [n, k] of floats: regression. Where y is otherwise, "kind" says
 what is meant. Inputs are taken as they are or (normalize: standard) each column less its mean
-over the training part, divided by its standard deviation (1 where that is 0). The file is
+over the training part, divided by its standard deviation (1 where all numbers are the same). The file is
 looked for as given and then among those of "attractor data import npz FILE". Inputs of type
 uint8 are kept as bytes, an eighth of the size of the others.`
 
@@ -121,8 +121,14 @@ func (o NPZ) Load(uint64) (*Dataset, error) {
 	if err := d.Check(); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
+	d.Notes = append(d.Notes, d.labelNotes()...)
+	if d.Kind == Regression && o.Kind == "auto" && d.Outputs == 1 && likeLabels(slices.Concat(d.Train.Y, d.Test.Y)) {
+		d.Notes = append(d.Notes, fmt.Sprintf("%s holds whole numbers as %s, which are taken for real numbers (regression): if they are labels, save them as integers or set task.kind=classification", y.name, y.Type))
+	}
 	if o.Normalize == standard {
-		d.standardize()
+		if err := d.standardize(path); err != nil {
+			return nil, fmt.Errorf("tasks: %w", err)
+		}
 	}
 	return d, nil
 }
@@ -217,7 +223,7 @@ func (a *archive) fit(pairs []named) error {
 
 // kind is what y holds.
 func (a *archive) kind(want string, y named) (Kind, error) {
-	whole := strings.ContainsAny(y.Type, "iu")
+	whole := strings.ContainsAny(y.Type, "biu")
 	one := y.Len() == y.Shape[0]
 	switch {
 	case want == "regression" || want == "auto" && !whole:
@@ -263,7 +269,7 @@ func (a *archive) split(x, y named, kind Kind) (Split, error) {
 		case !finite(v):
 			return s, a.fail(y.name, fmt.Sprintf("a finite number as element %d", i), fmt.Sprint(v))
 		case kind == Classification && (v != math.Trunc(v) || v < 0 || v > math.MaxInt32):
-			return s, a.fail(y.name, fmt.Sprintf("a label from 0 as element %d", i), fmt.Sprint(v))
+			return s, a.fail(y.name, fmt.Sprintf("a label from 0 to %d as element %d", math.MaxInt32, i), fmt.Sprint(v))
 		case kind == Classification:
 			s.Labels = append(s.Labels, int32(v))
 		}
@@ -285,43 +291,4 @@ func (s Split) floats() Split {
 	}
 	s.X, s.Bytes, s.Levels = x, nil, nil
 	return s
-}
-
-// standardize gives each column of the inputs mean 0 and variance 1 over the training part.
-func (d *Dataset) standardize() {
-	mean, sd := make([]float64, d.Inputs), make([]float64, d.Inputs)
-	var row []float64
-	n := float64(d.Train.N)
-	for i := range d.Train.N {
-		row = d.Train.Row(row[:0], i)
-		for j, x := range row {
-			mean[j] += x / n
-		}
-	}
-	for i := range d.Train.N {
-		row = d.Train.Row(row[:0], i)
-		for j, x := range row {
-			sd[j] += (x - mean[j]) * (x - mean[j]) / n
-		}
-	}
-	for j := range sd {
-		if sd[j] = math.Sqrt(sd[j]); sd[j] == 0 {
-			sd[j] = 1
-		}
-	}
-	if d.Train.Bytes != nil {
-		level := make([]Level, d.Inputs)
-		for j := range level {
-			for b := range level[j] {
-				level[j][b] = (d.Train.Levels[0][b] - mean[j]) / sd[j]
-			}
-		}
-		d.Train.Levels, d.Test.Levels = level, level
-		return
-	}
-	for _, x := range [][]float64{d.Train.X, d.Test.X} {
-		for i := range x {
-			x[i] = (x[i] - mean[i%d.Inputs]) / sd[i%d.Inputs]
-		}
-	}
 }

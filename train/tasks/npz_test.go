@@ -22,12 +22,12 @@ import (
 // array is an array of an archive: a shape, and elements of a type of numpy's.
 type array struct {
 	shape []int
-	data  any // []float64, []float32, []int64, []uint8
+	data  any // []float64, []float32, []int64, []uint8, []bool
 }
 
 // npy is the array in numpy's format.
 func (a array) npy() []byte {
-	descr := map[string]string{"[]float64": "<f8", "[]float32": "<f4", "[]int64": "<i8", "[]uint8": "|u1"}[fmt.Sprintf("%T", a.data)]
+	descr := map[string]string{"[]float64": "<f8", "[]float32": "<f4", "[]int64": "<i8", "[]uint8": "|u1", "[]bool": "|b1"}[fmt.Sprintf("%T", a.data)]
 	shape := strings.ReplaceAll(strings.Trim(fmt.Sprint(a.shape), "[]"), " ", ", ")
 	head := fmt.Sprintf("{'descr': '%s', 'fortran_order': False, 'shape': (%s,), }\n", descr, shape)
 	b := bytes.NewBufferString("\x93NUMPY\x01\x00")
@@ -170,8 +170,8 @@ func TestDamagedNPZ(t *testing.T) {
 		{"one-hot", arrays{"x": x, "y": {[]int{4, 2}, make([]int64, 8)}}, `array "y": expected one label per sample, or kind: regression, found [4 2]`},
 		{"NaN", arrays{"x": nan, "y": y}, `array "x": expected a finite number in row 1, column 1, found NaN`},
 		{"NaN target", arrays{"x": x, "y": {[]int{4}, []float64{0, 1, math.Inf(1), 0}}}, `array "y": expected a finite number as element 2, found +Inf`},
-		{"negative label", arrays{"x": x, "y": {[]int{4}, []int64{0, 1, -1, 1}}}, `array "y": expected a label from 0 as element 2, found -1`},
-		{"huge label", arrays{"x": x, "y": {[]int{4}, []int64{0, 1, 1 << 40, 1}}}, `array "y": expected a label from 0 as element 2`},
+		{"negative label", arrays{"x": x, "y": {[]int{4}, []int64{0, 1, -1, 1}}}, `array "y": expected a label from 0 to 2147483647 as element 2, found -1`},
+		{"huge label", arrays{"x": x, "y": {[]int{4}, []int64{0, 1, 1 << 40, 1}}}, `array "y": expected a label from 0 to 2147483647 as element 2`},
 		{"large label", arrays{"x": x, "y": {[]int{4}, []int64{0, 1, 4, 1}}}, `expected labels of at least 2 classes and at most as many as the 4 samples, found 4 as the largest label`},
 		{"one class", arrays{"x": x, "y": {[]int{4}, []int64{0, 0, 0, 0}}}, "found 0 as the largest label"},
 		{"width", arrays{"x": x, "y": y, "x_test": {[]int{2, 3}, make([]float64, 6)}, "y_test": {[]int{2}, []int64{0, 1}}}, `array "x_test": expected 2 inputs as in the training part, found 3`},
@@ -206,7 +206,46 @@ func FuzzNPZ(f *testing.F) {
 				}
 				continue
 			}
-			if err := d.Check(); err != nil && normalize == "none" {
+			if err := d.Check(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}
+
+// FuzzNPZArrays changes the arrays and zips them afterwards, as the sums of the archive would stop it otherwise.
+func FuzzNPZArrays(f *testing.F) {
+	numbers := array{[]int{5, 2}, []float64{1, 1e308, -1, -1e308, 5e-324, 0, 1e-310, 3, .1, .1}}
+	for _, y := range []array{{[]int{5}, []int64{1, 2, 1, 2, 2}}, {[]int{5}, []float64{0, 1, 0, 1, 1}}, {[]int{5, 1}, []bool{true, false, true, true, true}}, {[]int{5}, []int64{0, 4, 0, 4, 1 << 40}}} {
+		f.Add(numbers.npy(), y.npy())
+		f.Add(array{[]int{5, 2}, make([]uint8, 10)}.npy(), y.npy())
+	}
+	path := filepath.Join(f.TempDir(), "f.npz")
+	f.Fuzz(func(t *testing.T, x, y []byte) {
+		var b bytes.Buffer
+		z := stdzip.NewWriter(&b)
+		for name, data := range map[string][]byte{"x": x, "y": y} {
+			w, err := z.Create(name + ".npy")
+			if err == nil {
+				_, err = w.Write(data)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := z.Close(); err != nil {
+			t.Fatal(err)
+		}
+		write(t, path, b.Bytes())
+		for _, normalize := range []string{"none", "standard"} {
+			d, err := tasks.NPZ{File: path, Normalize: normalize}.Load(1)
+			if err != nil {
+				if !strings.Contains(err.Error(), "f.npz") {
+					t.Fatalf("error without the file: %v", err)
+				}
+				continue
+			}
+			if err := d.Check(); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -62,6 +62,9 @@ type Dataset struct {
 
 	Start float64 // of every number of a network's state at the beginning of a trial
 
+	// Notes say what is odd about the data, which can be used all the same.
+	Notes []string
+
 	Ideal float64 // the accuracy of the ideal observer, which no network can surpass; 0 where it is not known
 }
 
@@ -297,6 +300,50 @@ func (s Split) size() string {
 		return fmt.Sprintf("%d samples", s.N)
 	}
 	return fmt.Sprintf("%d trials of %d steps", s.N, s.Steps)
+}
+
+// CheckRange verifies that the number type T holds the data: that no input or target is beyond its
+// largest number, and that no column of inputs is 0 or nearly so in T though it is not. Its errors are of
+// type *DataError.
+func CheckRange[T kernels.Float](d *Dataset) error {
+	var zero T
+	if _, wide := any(zero).(float64); wide {
+		return nil
+	}
+	beyond := func(x float64) bool { y := float64(T(x)); return y-y != 0 && x-x == 0 }
+	for _, part := range []struct {
+		name string
+		Split
+	}{{"train", d.Train}, {"test", d.Test}} {
+		fail := func(i, columns int, what string, found float64) error {
+			e := &DataError{Task: d.Name, Split: part.name, Row: i / columns, Step: -1, Column: i % columns,
+				Expected: fmt.Sprintf("%s within the range of %T: choose train.precision float64, or rescale it", what, zero), Found: fmt.Sprint(found)}
+			if part.Steps > 0 {
+				e.Row, e.Step = e.Row/part.Steps, e.Row%part.Steps
+			}
+			return e
+		}
+		largest := make([]float64, d.Inputs)
+		for i, x := range part.X {
+			if beyond(x) {
+				return fail(i, d.Inputs, "an input", x)
+			}
+			largest[i%d.Inputs] = max(largest[i%d.Inputs], math.Abs(x))
+		}
+		for i, y := range part.Y {
+			if beyond(y) {
+				return fail(i, d.Outputs, "a target", y)
+			}
+		}
+		const smallest = 0x1p-126 // normal number of float32
+		for j, x := range largest {
+			if part.Bytes == nil && x > 0 && x < smallest {
+				return &DataError{Task: d.Name, Split: part.name, Row: -1, Step: -1, Column: j,
+					Expected: fmt.Sprintf("inputs of at least %g in size, which %T holds: choose train.precision float64, or rescale them", smallest, zero), Found: fmt.Sprintf("at most %g", x)}
+			}
+		}
+	}
+	return nil
 }
 
 func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
