@@ -117,8 +117,18 @@ func (e Environment) changes(what string, now Environment) []string {
 	tell("Go", e.Go, now.Go)
 	tell("the system", e.OS, now.OS)
 	tell("the instruction set", e.Instructions, now.Instructions)
+	var modules []string
 	for _, path := range slices.Sorted(maps.Keys(e.Modules)) {
-		tell(path, e.Modules[path], cmp.Or(now.Modules[path], "missing"))
+		if then, now := e.Modules[path], cmp.Or(now.Modules[path], "missing"); then != now {
+			modules = append(modules, fmt.Sprintf("%s (%s, %s now)", path, then, now))
+		}
+	}
+	if n := len(modules); n > 0 {
+		more := ""
+		if n > 3 {
+			more = fmt.Sprintf(" and %d more", n-3)
+		}
+		out = append(out, fmt.Sprintf("the program was built from other modules when the %s began: %s%s: the last bits of the results may differ", what, strings.Join(modules[:min(n, 3)], ", "), more))
 	}
 	return out
 }

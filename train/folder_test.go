@@ -578,4 +578,12 @@ func TestEnvironmentChanges(t *testing.T) {
 	if c := then.changes("run", now); len(c) != 1 || !strings.Contains(c[0], "abacus when the run began") {
 		t.Errorf("changes = %q", c)
 	}
+	then.Modules = map[string]string{"a": "v1", "b": "v1", "c": "v1", "d": "v1", "e": "v2"}
+	now.Modules = map[string]string{"b": "v1"}
+	if c := then.changes("run", now); len(c) != 2 || !strings.Contains(c[1], "a (v1, missing now), c (v1, missing now), d (v1, missing now) and 1 more") {
+		t.Errorf("changes = %q", c)
+	}
+	if id := identified("devel"); !strings.HasPrefix(id, "devel.") || identified("v1.2.3") != "v1.2.3" || identified("v1.2.3+dirty") == "v1.2.3+dirty" {
+		t.Errorf("a build without a version is %q", id)
+	}
 }

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -140,6 +141,19 @@ func run(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	p := &program{name: "attractor", parts32: train.Ours[float32](), parts64: train.Ours[float64](), stdout: &out, stderr: &log}
 	code = p.run(t.Context(), args)
 	return code, out.String(), log.String()
+}
+
+// TestInterruptedAtOnce interrupts commands before they begin.
+func TestInterruptedAtOnce(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, line := range []string{"doctor", "gradcheck --task blobs --set model.units=4", "bench cell", "bench --solvers", "reproduce zhu2024/fig3 --out " + filepath.Join(t.TempDir(), "run")} {
+		var out, log bytes.Buffer
+		p := &program{name: "attractor", parts32: train.Ours[float32](), parts64: train.Ours[float64](), stdout: &out, stderr: &log}
+		if code := p.run(ctx, strings.Fields(line)); code != exitInterrupted || !strings.Contains(log.String(), "interrupted") {
+			t.Errorf("%s: exit code %d, %q", line, code, log.String())
+		}
+	}
 }
 
 // TestCompareResume takes away the result and some trials of a comparison, as a kill would

@@ -66,6 +66,9 @@ func (p *program) doctor(ctx context.Context) error {
 	if free, limit := budget.Free(); limit != "" {
 		add("memory", nil, "%s are left by %s", budget.Bytes(float64(free)), limit)
 	}
+	if ctx.Err() != nil {
+		return errInterrupted
+	}
 	if p.json {
 		if err := p.printJSON(d); err != nil {
 			return err
