@@ -28,8 +28,8 @@ type FlossingReport struct {
 	Status        string    // Reached, Spent or RanAway; empty while it goes on
 	Reason        string    // of RanAway
 	Steps         int       // updates made
-	Losses        []float64 // L before each update and after the last
-	Before, After Flossed
+	Losses        []float64 // L before each update and after the last; of RanAway the last is that at which it was given up
+	Before, After Flossed   // After is where the parameters are at the end: of RanAway where they were put back
 }
 
 // The values of FlossingReport.Status.

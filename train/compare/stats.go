@@ -54,6 +54,29 @@ func MeanInterval(x []float64) Interval {
 	return Interval{Mean: mean, Lo: mean - half, Hi: mean + half}
 }
 
+// ShareInterval returns k/n, the share of n independent trials in which something happened k times, with its exact 95 %
+// interval: all shares at which k or more, and k or fewer, each have at least 2.5 % probability. It covers the
+// true share in at least 95 % of cases, whatever that is: 0 of 30 is [0, 0.116]. All three are NaN for n = 0.
+//
+// C. J. Clopper, E. S. Pearson, Biometrika 26 (1934) 404–413, doi:10.1093/biomet/26.4.404.
+func ShareInterval(k, n int) Interval {
+	if k < 0 || k > n {
+		panic(fmt.Sprintf("compare: a share of %d in %d", k, n))
+	}
+	if n == 0 {
+		return Interval{Mean: math.NaN(), Lo: math.NaN(), Hi: math.NaN()}
+	}
+	yes, no := float64(k), float64(n-k)
+	iv := Interval{Mean: yes / float64(n), Lo: 0, Hi: 1}
+	if k > 0 {
+		iv.Lo = distuv.Beta{Alpha: yes, Beta: no + 1}.Quantile(0.025)
+	}
+	if k < n {
+		iv.Hi = distuv.Beta{Alpha: yes + 1, Beta: no}.Quantile(0.975)
+	}
+	return iv
+}
+
 // Bootstrap returns the mean of the finite values of x and the percentile bootstrap
 // interval (Efron & Tibshirani 1993, An Introduction to the Bootstrap, ch. 13) from
 // 10,000 resamples drawn from the stream "bootstrap" of seed. Use it with some twenty

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"testing"
 
+	"gonum.org/v1/gonum/stat/distuv"
+
 	"attractor/internal/rng"
 )
 
@@ -52,6 +54,26 @@ func TestMeanInterval(t *testing.T) {
 	}
 	if none := MeanInterval([]float64{nan}); !math.IsNaN(none.Mean) {
 		t.Errorf("no value: %+v", none)
+	}
+}
+
+// Closed forms where nothing or everything happens; else the tails of the binomial distribution that define the ends.
+func TestShareInterval(t *testing.T) {
+	for _, n := range []int{1, 5, 30, 200} {
+		none, all := ShareInterval(0, n), ShareInterval(n, n)
+		near(t, "none: upper end", none.Hi, 1-math.Pow(0.025, 1/float64(n)), 1e-12)
+		near(t, "all: lower end", all.Lo, math.Pow(0.025, 1/float64(n)), 1e-12)
+		if none.Lo != 0 || none.Mean != 0 || all.Hi != 1 || all.Mean != 1 {
+			t.Errorf("n = %d: %+v, %+v", n, none, all)
+		}
+		for k := 1; k < n; k += 1 + n/7 {
+			iv := ShareInterval(k, n)
+			near(t, "k or more at the lower end", 1-distuv.Binomial{N: float64(n), P: iv.Lo}.CDF(float64(k-1)), 0.025, 1e-9)
+			near(t, "k or fewer at the upper end", distuv.Binomial{N: float64(n), P: iv.Hi}.CDF(float64(k)), 0.025, 1e-9)
+		}
+	}
+	if iv := ShareInterval(0, 0); finite(iv.Mean) || finite(iv.Lo) || finite(iv.Hi) {
+		t.Errorf("of nothing: %+v", iv)
 	}
 }
 

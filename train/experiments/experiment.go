@@ -8,6 +8,7 @@ import (
 
 	"attractor/internal/folder"
 	"attractor/train"
+	"attractor/train/compare"
 )
 
 // Experiment is one experiment of a paper. It is listed by a catalog.Entry with its name
@@ -117,6 +118,23 @@ func (r *Result) add(id string, is Relation, measured, expected, tolerance float
 // Value records a number for which nothing was published.
 func (r *Result) Value(id string, measured float64) {
 	r.Values = append(r.Values, Value{id, train.Number(measured)})
+}
+
+// Mean records the mean of a number over seeds with its 95 % interval, Student's t, as id, id/lo and id/hi.
+func (r *Result) Mean(id string, over []float64) compare.Interval {
+	return r.interval(id, compare.MeanInterval(over))
+}
+
+// Share records in how many of n seeds something happened, as a share with its exact 95 % interval: id, id/lo and id/hi.
+func (r *Result) Share(id string, k, n int) compare.Interval {
+	return r.interval(id, compare.ShareInterval(k, n))
+}
+
+func (r *Result) interval(id string, iv compare.Interval) compare.Interval {
+	r.Value(id, iv.Mean)
+	r.Value(id+"/lo", iv.Lo)
+	r.Value(id+"/hi", iv.Hi)
+	return iv
 }
 
 // Failed is the number of checks that do not hold.

@@ -15,12 +15,13 @@ const gainDoc = `what the size of the initial weights means to local rules and t
 Trains all parameters of z ← tanh(Wz + Ux + b), 64 units, W = g·randn/√N, for five gains g on delayed
 match to sample, the context-dependent decision and the perceptual decision (the laboratory's timings,
 inputs of neurogym v0.0.1): 1,500 updates of 32 fresh trials by bptt, by e-prop and, on delayed match to
-sample, by e-prop with random feedback. Five seeds; ten of the context-dependent decision.
-Checked, on 10,000 test trials: e-prop does not learn delayed match to sample at g = 0.5 (mean at most
-0.65) and does at g = 1 (at least 0.95); on the context-dependent decision it is better at g = 1.5 than
-at 0.05, by a difference that is above 0 with its 95 % interval; no network is better than the ideal observer,
-to within 0.02; and, the negative result, the perceptual decision does not need any memory: with
-e-prop the means from g = 0.05 to 1.5 lie within 0.03.`
+sample, by e-prop with random feedback. Ten seeds; five of the perceptual decision.
+Checked, on 10,000 test trials: e-prop is better at g = 1 than at 0.5 on delayed match to sample, and at g = 1.5 than
+at 0.05 on the context-dependent decision, by paired differences that are above 0 with their 95 % intervals; no network
+is better than the ideal observer, to within 0.02; and, the negative result, the perceptual decision does not need any
+memory: with e-prop the means from g = 0.05 to 1.5 lie within 0.03.
+What we find: at g = 0.5 it is the seed that decides. Of 23 networks other than ours 2 learn delayed match to sample
+(9 %, 95 % interval 1 to 28), so that the mean of a few scatters about 0.59.`
 
 // trainer is a rule as it is set.
 type trainer struct {
@@ -42,7 +43,7 @@ type claim struct {
 }
 
 var claims = []claim{
-	{"dms", "delayed match to sample", []trainer{byBPTT, byEProp, byRandom}, 5},
+	{"dms", "delayed match to sample", []trainer{byBPTT, byEProp, byRandom}, 10},
 	{"cxt", "context-dependent decision", []trainer{byBPTT, byEProp}, 10},
 	{"2af", "perceptual decision", []trainer{byBPTT, byEProp}, 5},
 }
@@ -81,15 +82,7 @@ func gain(ctx context.Context, o experiments.Options) (*experiments.Result, erro
 			for _, g := range gains {
 				id := fmt.Sprintf("%s/%s/g=%g/", c.task, rule.name, g)
 				here := under(c.task, rule, g)
-				m := mean(r, id+"accuracy", all, here, accuracy)
-				switch {
-				case c.task == "dms" && rule.name == byEProp.name && g == 0.5:
-					r.Bound(id+"accuracy", m, experiments.AtMost, 0.65, measured)
-				case c.task == "dms" && rule.name == byEProp.name && g == 1:
-					r.Bound(id+"accuracy", m, experiments.AtLeast, 0.95, measured)
-				default:
-					r.Value(id+"accuracy", m)
-				}
+				r.Value(id+"accuracy", mean(r, id+"accuracy", all, here, accuracy))
 				r.Value(id+"λ-before", mean(r, id+"λ-before", all, here, func(c *course) float64 { return c.before }))
 				r.Value(id+"λ-after", mean(r, id+"λ-after", all, here, func(c *course) float64 { return c.after }))
 			}
@@ -97,15 +90,24 @@ func gain(ctx context.Context, o experiments.Options) (*experiments.Result, erro
 		best := slices.Max(of(all, func(run *course) bool { return run.task == c.task }, excess))
 		r.Bound(c.task+"/above-ideal", best, experiments.AtMost, 0.02, theory)
 	}
-	large, small := of(all, under("cxt", byEProp, 1.5), accuracy), of(all, under("cxt", byEProp, 0.05), accuracy)
-	better := compare.PairedDifference(large, small)
-	r.Value("cxt/e-prop/g=1.5-less-g=0.05", better.Mean)
-	if o.Quick {
-		r.Value("cxt/e-prop/g=1.5-less-g=0.05/lo", better.Lo)
-	} else {
-		r.Bound("cxt/e-prop/g=1.5-less-g=0.05/lo", better.Lo, experiments.Above, 0, measured+": some 0.12")
+	for _, c := range []struct {
+		task         string
+		large, small float64
+		source       string
+	}{{"dms", 1, 0.5, measured + ": 1.00 and 0.50"}, {"cxt", 1.5, 0.05, measured + ": some 0.12"}} {
+		if o.Quick && c.task == "dms" { // without these gains
+			continue
+		}
+		better := compare.PairedDifference(of(all, under(c.task, byEProp, c.large), accuracy), of(all, under(c.task, byEProp, c.small), accuracy))
+		id := fmt.Sprintf("%s/e-prop/g=%g-less-g=%g", c.task, c.large, c.small)
+		r.Value(id, better.Mean)
+		if o.Quick {
+			r.Value(id+"/lo", better.Lo)
+		} else {
+			r.Bound(id+"/lo", better.Lo, experiments.Above, 0, c.source)
+		}
+		r.Value(id+"/hi", better.Hi)
 	}
-	r.Value("cxt/e-prop/g=1.5-less-g=0.05/hi", better.Hi)
 	var means []float64
 	for _, g := range gains {
 		if g < 2 {

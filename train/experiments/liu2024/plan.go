@@ -143,6 +143,16 @@ func mean(r *experiments.Result, id string, all []*course, want func(c *course) 
 	return m.Mean
 }
 
+// count is the number of runs, among those that are wanted, of which something is true.
+func count(all []*course, want, is func(c *course) bool) (n int) {
+	for _, c := range all {
+		if want(c) && is(c) {
+			n++
+		}
+	}
+	return n
+}
+
 // What is asked of runs.
 func accuracy(c *course) float64 { return c.test }
 func excess(c *course) float64   { return c.test - c.ideal }

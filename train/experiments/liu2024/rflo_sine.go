@@ -20,15 +20,16 @@ Trains h ← (1 - a)h + a·tanh(Wh), y = Wo·h, 50 units and a = 0.1, to make y(
 φ = 2πt/100, from a state of 0.1 in all units and without any input: 5,000 updates of one trial by gradient
 descent on the mean squared error at the rate 0.03, of W and Wo together, by bptt and by rflo. W starts as
 1.5·randn/√N, Wo as 0.1·(2U - 1)/√N with U uniform in [0, 1), and the feedback weights B of rflo are 2U - 1. Biases are put
-back to 0 after every update. 20 seeds.
+back to 0 after every update. Thirty seeds.
 Two controls leave W as it is: the readout learns by the same descent, or by force, recursive least squares, over 20
 trials and with a bias.
-Checked, against what another program measured: the loss after training by bptt and by rflo; that rflo ends
-above bptt; and that cos(B, Wo) rises above 0.6 for rflo only.
-What we find: rflo ends at four times the error of bptt, and both far below what the readout alone can do, 0.036 by
-descent and 0.027 by force: what W learns by a local rule is what counts. Single networks scatter by a factor of two:
-the mean error of bptt lies within the range that another program measured, the geometric mean, 1.3e-3, just below
-it.`
+Checked: that rflo ends above bptt, as a paired ratio with its interval; that cos(B, Wo) rises above 0.6 for rflo only; and
+that the 95 % interval of the mean loss after training reaches the range of runs of another program, 1.4e-3 to 2.5e-3 by bptt and
+2.5e-3 to 1e-2 by rflo.
+What we find, over 60 seeds other than ours: rflo ends at 4.3 times the error of bptt (3.5 to 5.3), and both far below what
+the readout alone can do, 0.038 by descent and 0.028 by force: what W learns by a local rule is what counts. Single
+networks scatter by a factor of two, 2.7e-4 to 5.7e-3 by bptt: its mean, 1.6e-3 (1.3e-3 to 1.8e-3), lies in the range of the other
+program, its geometric mean, 1.3e-3, just below it.`
 
 // sinePlan is a run.
 type sinePlan struct {
@@ -115,7 +116,7 @@ func rfloSine(ctx context.Context, o experiments.Options) (*experiments.Result, 
 		"Mean squared errors and cosines of the feedback weights B and the readout Wo: means over seeds, with their 95 % intervals (lo, hi); of the errors, which spread over a decade between seeds, the geometric means too.",
 		"Drawn, but not used by bptt, B tells what cosine is to be expected by chance.",
 	}}
-	trials, runs := 5000, 20
+	trials, runs := 5000, 30
 	if o.Quick {
 		trials, runs = 500, 5
 		r.Notes = append(r.Notes, "Quick: 500 trials and 5 seeds; the losses at the end are not checked.")
@@ -158,10 +159,15 @@ func rfloSine(ctx context.Context, o experiments.Options) (*experiments.Result, 
 		switch {
 		case o.Quick && rule.name != byForce:
 			r.Bound(id, m.Mean, experiments.Below, sineTarget/4, theory+": a quarter of the error of the best constant")
-		case rule.name == "bptt":
-			r.Equal(id, m.Mean, 1.95e-3, 0.55e-3, measured+": 1.4e-3 to 2.5e-3")
-		case rule.name == "rflo":
-			r.Equal(id, m.Mean, 6.25e-3, 3.75e-3, measured+": 2.5e-3 to 1e-2")
+		case rule.name == "bptt" || rule.name == "rflo":
+			// What is known is the range of a few runs: the interval of our mean has to reach into it.
+			low, high := 1.4e-3, 2.5e-3
+			if rule.name == "rflo" {
+				low, high = 2.5e-3, 1e-2
+			}
+			r.Bound(id+"/hi-reaches", m.Hi, experiments.AtLeast, low, measured+": the least of its runs")
+			r.Bound(id+"/lo-reaches", m.Lo, experiments.AtMost, high, measured+": the largest of its runs")
+			r.Value(id, m.Mean)
 		default:
 			r.Value(id, m.Mean)
 		}
