@@ -122,10 +122,10 @@ type analyzedEdge struct {
 
 // analyzedCycle is a periodic orbit.
 type analyzedCycle struct {
-	Status      string          `json:"status"` // stable, marginal or saddle
-	Period      train.Number    `json:"period"` // in steps, or units of time
-	Size        train.Number    `json:"size"`   // largest ‖z − z′‖ from z of its states
-	Multipliers []train.Complex `json:"multipliers"`
+	Status      string          `json:"status"`           // stable, marginal, saddle or unclear
+	Period      train.Number    `json:"period"`           // in steps, or units of time
+	Size        train.Number    `json:"size"`             // largest ‖z − z′‖ from z of its states
+	Multipliers []train.Complex `json:"multipliers"`      // Floquet multipliers; null: not computed
 	Error       train.Number    `json:"multiplier_error"` // of the one nearest to the unit circle
 	Family      bool            `json:"family"`           // one of many beside each other
 	Basin       int             `json:"basin"`            // of the random states that are on it
@@ -494,8 +494,12 @@ func (r *analyzeResult) findCycles(ctx context.Context, states []float64, edges 
 		return err
 	}
 	for _, c := range cycles {
+		var multipliers []train.Complex
+		if c.Multipliers != nil {
+			multipliers = complexes(c.Multipliers)
+		}
 		r.Cycles = append(r.Cycles, analyzedCycle{
-			Status: c.Status, Period: train.Number(c.Period), Size: train.Number(c.Size), Multipliers: complexes(c.Multipliers),
+			Status: c.Status, Period: train.Number(c.Period), Size: train.Number(c.Size), Multipliers: multipliers,
 			Error: train.Number(c.MultiplierError), Family: c.Family, Z: numbers(c.Z), ZError: train.Number(c.Error),
 		})
 	}

@@ -17,7 +17,7 @@ import (
 // Cycling are the options of Cycles.
 type Cycling struct {
 	Dynamics string  `default:"map" doc:"the map z ← f(z), or the rate dynamics dz/dt = −z + f(z)" choices:"map,rate"`
-	Longest  int     `default:"1000" doc:"longest period, in steps of the map or units of time"`
+	Longest  int     `doc:"longest period, in steps of the map or units of time (default 1000 and 200)"`
 	Near     float64 `default:"0.01" doc:"root mean square difference of units within which a state has come back, and is on a cycle"`
 }
 
@@ -28,7 +28,8 @@ type Cycle struct {
 	// Error bounds how far Z is from a state of the cycle; NaN where it is not refined.
 	Error float64
 	Size  float64 // largest ‖z − Z‖ of its states
-	// Status is Stable, Marginal where a multiplier is on the unit circle up to its error, or Saddle where one is beyond.
+	// Status is Stable, Marginal where a multiplier is on the unit circle up to its error, Saddle where one is beyond, or
+	// Unclear where they are not computed.
 	Status string
 	// Multipliers are the Floquet multipliers, the largest first: the eigenvalues of the derivative of the state after a
 	// period, without the one of 1 that a flow has along its orbit. nil: not computed.
@@ -38,8 +39,12 @@ type Cycle struct {
 	Family bool
 	Found  int // of the states
 
-	continuum *Continuum
+	continuum *Continuum  // of a family
+	path      [][]float64 // of a flow
 }
+
+// Unclear is Cycle.Status where the multipliers are not computed.
+const Unclear = "unclear"
 
 // Cycles finds on which cycles the states [any number, units] are, up to Near, under the input x (nil: 0). It lets them run until they
 // come back to where they were, goes on from there by Newton's method for z = f(… f(z)), and returns for each state the index of its
@@ -47,6 +52,11 @@ type Cycle struct {
 // for those that are on it to rounding.
 func Cycles[T deq.Float](ctx context.Context, l *deq.Layer[T], x, states []T, o Cycling) (cycles []Cycle, ends []int, err error) {
 	o = options.WithDefaults(o)
+	if o.Longest == 0 {
+		if o.Longest = 1000; o.Dynamics == "rate" {
+			o.Longest = 200
+		}
+	}
 	if o.Dynamics != "map" && o.Dynamics != "rate" || o.Longest < 1 || !(o.Near > 0) {
 		return nil, nil, fmt.Errorf("stability: cycles: expected map or rate dynamics, at least 1 step and a positive distance, found %q, %d and %g", o.Dynamics, o.Longest, o.Near)
 	}
@@ -58,7 +68,11 @@ func Cycles[T deq.Float](ctx context.Context, l *deq.Layer[T], x, states []T, o 
 	for first := 0; first < len(states); first += l.Batch() * n {
 		z := states[first:min(first+l.Batch()*n, len(states))]
 		if o.Dynamics == "rate" {
-			ends = append(ends, slices.Repeat([]int{Nowhere}, len(z)/n)...)
+			own, err := c.orbits(ctx, z)
+			if err != nil {
+				return nil, nil, err
+			}
+			ends = append(ends, own...)
 			continue
 		}
 		returns, err := c.returns(ctx, z)
@@ -79,6 +93,34 @@ func Cycles[T deq.Float](ctx context.Context, l *deq.Layer[T], x, states []T, o 
 		}
 	}
 	return c.cycles, ends, nil
+}
+
+// orbits finds the cycles of the rate dynamics that states are on.
+func (c *cycling[T]) orbits(ctx context.Context, states []T) (ends []int, err error) {
+	const most = 20 // states in vain
+	n := c.layer.Units
+	passes, err := c.passing(ctx, states)
+	if err != nil {
+		return nil, err
+	}
+	for b, p := range passes {
+		end := Nowhere
+		for _, period := range p.times {
+			if c.failed >= most {
+				break
+			}
+			if end, err = c.orbit(ctx, widen(states[b*n:(b+1)*n]), period, p.size); err != nil {
+				return nil, err
+			}
+			if end != Nowhere {
+				c.cycles[end].Found++
+				break
+			}
+			c.failed++
+		}
+		ends = append(ends, end)
+	}
+	return ends, nil
 }
 
 // cycling is a search for cycles.

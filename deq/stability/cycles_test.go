@@ -107,3 +107,47 @@ func TestCyclesOfMaps(t *testing.T) {
 		}
 	}
 }
+
+// Cycles of the rate dynamics: the normal form of a turn in a rotation-invariant field has its period and multiplier by hand.
+func TestCyclesOfFlows(t *testing.T) {
+	// dz/dt = −z + tanh(Wz) of two units in opposition: weakly nonlinear near the onset of oscillations.
+	cycles, ends := cyclesOf(t, "tanh", []float64{2, -2, 2, 2}, stability.Cycling{Dynamics: "rate"})
+	if len(cycles) != 1 || cycles[0].Found != len(ends) {
+		t.Fatalf("%d cycles: %+v", len(cycles), cycles)
+	}
+	c := cycles[0]
+	// By classical Runge–Kutta steps, and with Liouville's formula for the one multiplier: exp ∫ (tr J − 2) dt.
+	const steps = 20000
+	h := c.Period / steps
+	field := func(z [2]float64) (d [2]float64, trace float64) {
+		a, b := math.Tanh(2*z[0]-2*z[1]), math.Tanh(2*z[0]+2*z[1])
+		return [2]float64{a - z[0], b - z[1]}, 2*(1-a*a) + 2*(1-b*b) - 2
+	}
+	z, sum := [2]float64{c.Z[0], c.Z[1]}, 0.0
+	for range steps {
+		move := func(d [2]float64, h float64) [2]float64 { return [2]float64{z[0] + h*d[0], z[1] + h*d[1]} }
+		a, ta := field(z)
+		b, tb := field(move(a, h/2))
+		d, td := field(move(b, h/2))
+		e, te := field(move(d, h))
+		sum += h / 6 * (ta + 2*tb + 2*td + te)
+		z = move([2]float64{(a[0] + 2*b[0] + 2*d[0] + e[0]) / 6, (a[1] + 2*b[1] + 2*d[1] + e[1]) / 6}, h)
+	}
+	if far := math.Hypot(z[0]-c.Z[0], z[1]-c.Z[1]); !(far < 1e-8) {
+		t.Errorf("after the period %g it is %g away", c.Period, far)
+	}
+	if len(c.Multipliers) != 1 || c.Status != stability.Stable || !(math.Abs(real(c.Multipliers[0])-math.Exp(sum)) < 1e-7) {
+		t.Errorf("%s, multipliers %v, want %g", c.Status, c.Multipliers, math.Exp(sum))
+	}
+
+	// A centre, dz/dt = (W − I)z with the eigenvalues ±3i: all states are on cycles of the period 2π/3.
+	cycles, ends = cyclesOf(t, "linear", []float64{1, -3, 3, 1}, stability.Cycling{Dynamics: "rate"})
+	if len(cycles) != 1 || cycles[0].Found != len(ends) || !cycles[0].Family || cycles[0].Status != stability.Marginal || !(math.Abs(cycles[0].Period-2*math.Pi/3) < 1e-8) {
+		t.Errorf("centre: %d cycles: %+v", len(cycles), cycles)
+	}
+	// Two centres with periods that have no common multiple.
+	w := []float64{1, -3, 0, 0, 3, 1, 0, 0, 0, 0, 1, -math.Sqrt(2), 0, 0, math.Sqrt(2), 1}
+	if cycles, _ = cyclesOf(t, "linear", w, stability.Cycling{Dynamics: "rate", Near: 1e-3}); len(cycles) > 0 {
+		t.Errorf("a torus: %d cycles: %+v", len(cycles), cycles)
+	}
+}
