@@ -166,7 +166,7 @@ A point is marginal where an eigenvalue is on the border of stability, |λ| = 1 
 Re λ = 1, up to its error (border_distance ± border_error, estimated from the eigenvalue's condition, the
 residual of its vector and how far the position is unsure, z_error): the linear dynamics do not decide
 there. A line, ring or plane of fixed points is one object of the status continuum: it has a dimension,
-its extent (inf: without end), a few points, the neutrality along it and the largest |λ| or Re λ
+its extent ("inf": without end as far as it was followed), a few points, the neutrality along it and the largest |λ| or Re λ
 across it. --slow lists slow points too.
 
 Random states that settle at no fixed point are let run on until they come back to where they were:
@@ -508,9 +508,11 @@ func (r *analyzeResult) findCycles(ctx context.Context, states []float64, edges 
 		switch {
 		case i < random && e == stability.Nowhere:
 			r.Unsettled++
+		case i < random && e == stability.Unbounded:
+			r.Gone++
 		case i < random:
 			r.Cycles[e].Basin++
-		case e != stability.Nowhere:
+		case e >= 0:
 			r.Edges[edges[i-random]].Cycle = &e
 		}
 	}
@@ -677,7 +679,12 @@ func (r *analyzeResult) printCycles(to io.Writer, unit string) error {
 	}
 	const most = 30
 	w := tabwriter.NewWriter(to, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintf(w, "\ncycle\tstatus\tperiod (%ss)\tsize\tmultipliers\tbasin\t\n", unit)
+	if unit == "step" {
+		unit = "steps"
+	} else {
+		unit = "time"
+	}
+	fmt.Fprintf(w, "\ncycle\tstatus\tperiod (%s)\tsize\tmultipliers\tbasin\t\n", unit)
 	for i, c := range r.Cycles[:min(most, len(r.Cycles))] {
 		status, basin := c.Status, "-"
 		if c.Family {

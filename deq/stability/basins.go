@@ -118,15 +118,15 @@ func (s *search[T]) neutral(ctx context.Context, z, before []float64, points []F
 	end, best := Nowhere, math.Inf(1)
 	for i, p := range points {
 		switch d := distanceTo(z, p); {
-		case p.Status == Marginal && d < near && moved < still*near && d <= distanceTo(before, p):
-			return i, nil
+		case p.Status == Marginal && d < min(near, best) && moved < still*near && d <= distanceTo(before, p):
+			end, best = i, d
 		case p.Status == Extended && moved < still*near:
-			left, err := s.approach(ctx, p.Continuum, z, near*root)
+			left, err := s.approach(ctx, p.Continuum, z, 1e-3*near*root)
 			if err != nil {
 				return Nowhere, err
 			}
-			if left < near*root {
-				return i, nil
+			if left /= root; left < min(near, best) {
+				end, best = i, left
 			}
 		case over && (p.Status == Marginal || p.Status == Stable) && d < far*near && d < best:
 			way, step := make([]float64, len(z)), make([]float64, len(z))

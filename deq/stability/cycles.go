@@ -43,12 +43,15 @@ type Cycle struct {
 	path      [][]float64 // of a flow
 }
 
+// Unbounded is the end of a state that leaves all bounds.
+const Unbounded = -2
+
 // Unclear is Cycle.Status where the multipliers are not computed.
 const Unclear = "unclear"
 
 // Cycles finds on which cycles the states [any number, units] are, up to Near, under the input x (nil: 0). It lets them run until they
 // come back to where they were, goes on from there by Newton's method for z = f(… f(z)), and returns for each state the index of its
-// cycle, or Nowhere: what comes back to no place is chaotic, quasi-periodic, or too slow. A cycle that repels states counts only
+// cycle, Unbounded, or Nowhere: what comes back to no place is chaotic, quasi-periodic, or too slow. A cycle that repels states counts only
 // for those that are on it to rounding.
 func Cycles[T deq.Float](ctx context.Context, l *deq.Layer[T], x, states []T, o Cycling) (cycles []Cycle, ends []int, err error) {
 	o = options.WithDefaults(o)
@@ -81,12 +84,15 @@ func Cycles[T deq.Float](ctx context.Context, l *deq.Layer[T], x, states []T, o 
 		}
 		for b, back := range returns {
 			end := Nowhere
+			if back.gone {
+				end = Unbounded
+			}
 			if back.period > 0 {
 				if end, err = c.place(ctx, widen(z[b*n:(b+1)*n]), back); err != nil {
 					return nil, nil, err
 				}
 			}
-			if end != Nowhere {
+			if end >= 0 {
 				c.cycles[end].Found++
 			}
 			ends = append(ends, end)
@@ -97,7 +103,7 @@ func Cycles[T deq.Float](ctx context.Context, l *deq.Layer[T], x, states []T, o 
 
 // orbits finds the cycles of the rate dynamics that states are on.
 func (c *cycling[T]) orbits(ctx context.Context, states []T) (ends []int, err error) {
-	const most = 20 // states in vain
+	const most = 10 // times in vain
 	n := c.layer.Units
 	passes, err := c.passing(ctx, states)
 	if err != nil {
@@ -105,7 +111,13 @@ func (c *cycling[T]) orbits(ctx context.Context, states []T) (ends []int, err er
 	}
 	for b, p := range passes {
 		end := Nowhere
+		if p.gone {
+			end = Unbounded
+		}
 		for _, period := range p.times {
+			if p.gone {
+				break
+			}
 			if c.failed >= most {
 				break
 			}
@@ -137,6 +149,7 @@ type comeback struct {
 	left   float64 // distance, root mean square
 	size   float64 // largest distance on the way, root mean square
 	exact  bool    // to rounding
+	gone   bool    // it leaves all bounds
 }
 
 // returns finds after how many steps of the map states first come back.
@@ -155,7 +168,8 @@ func (c *cycling[T]) returns(ctx context.Context, states []T) ([]comeback, error
 			if over[b] {
 				continue
 			}
-			if over[b] = gone[b]; gone[b] {
+			if gone[b] {
+				out[b], over[b] = comeback{gone: true}, true
 				continue
 			}
 			d := math.Sqrt(kernels.SquaredDistance(z[b*n:(b+1)*n], states[b*n:(b+1)*n]) / float64(n))
@@ -163,8 +177,9 @@ func (c *cycling[T]) returns(ctx context.Context, states []T) ([]comeback, error
 			o := &out[b]
 			o.size = max(o.size, d)
 			switch {
+			case math.IsInf(d+size, 0): // on its way out
 			case d <= exact*(size+1e-3):
-				*o, over[b] = comeback{float64(step), d, o.size, true}, true
+				*o, over[b] = comeback{period: float64(step), left: d, size: o.size, exact: true}, true
 			case d < c.Near && d < 0.1*o.size && d < last[b] && (o.period == 0 || d < 0.01*o.left):
 				o.period, o.left = float64(step), d
 			}
@@ -178,8 +193,9 @@ func (c *cycling[T]) returns(ctx context.Context, states []T) ([]comeback, error
 // place finds the cycle that a state is on.
 func (c *cycling[T]) place(ctx context.Context, z []float64, b comeback) (int, error) {
 	const (
-		most = 20  // states in vain
+		most = 5   // states in vain
 		work = 4e9 // multiplications for one derivative after a period
+		less = 1e8 // and where the state may only pass by
 	)
 	n := len(z)
 	root := math.Sqrt(float64(n))
@@ -188,7 +204,11 @@ func (c *cycling[T]) place(ctx context.Context, z []float64, b comeback) (int, e
 		return Nowhere, nil
 	}
 	c.times = period
-	if n > MaxDense || float64(period)*math.Pow(float64(n), 3) > work {
+	effort := float64(period) * math.Pow(float64(n), 3)
+	if !b.exact && effort > less {
+		return Nowhere, nil
+	}
+	if n > MaxDense || effort > work {
 		if !(b.left < 1e-6) {
 			return Nowhere, nil
 		}
@@ -229,7 +249,7 @@ func (c *cycling[T]) place(ctx context.Context, z []float64, b comeback) (int, e
 			if d == 1 {
 				return Nowhere, nil // it rests, or is about to
 			}
-			return c.place(ctx, p.z, comeback{float64(d), 0, b.size, b.exact})
+			return c.place(ctx, p.z, comeback{period: float64(d), size: b.size, exact: b.exact})
 		}
 	}
 	c.times = period

@@ -23,6 +23,7 @@ const mostTangents = 200
 type passes struct {
 	times []float64
 	size  float64 // largest distance on the way, root mean square
+	gone  bool    // it leaves all bounds
 }
 
 // passing finds when states of the rate dynamics come back through the plane across their way, near to where they were.
@@ -51,7 +52,8 @@ func (c *cycling[T]) passing(ctx context.Context, states []T) ([]passes, error) 
 			return true
 		}
 		for b := range out {
-			if over[b] = over[b] || gone[b]; over[b] {
+			if out[b].gone = out[b].gone || gone[b]; over[b] || gone[b] {
+				over[b] = true
 				continue
 			}
 			here := states[b*n : (b+1)*n]

@@ -137,7 +137,7 @@ func (s *search[T]) polish(ctx context.Context, z []float64) (p *spot, inverse f
 	n := len(z)
 	steps := most
 	if s.times > 1 {
-		steps = 20
+		steps = 8
 	}
 	for range steps {
 		a := p.apart()
