@@ -37,7 +37,7 @@ import (
 //
 // Mastrogiuseppe & Ostojic 2019, arXiv:1809.02386, with one loop and one input.
 type Feedback struct {
-	N           int     `key:"units" default:"128" doc:"number of units"`
+	N           int     `key:"units" default:"128" doc:"number of units" max:"1e6: no memory holds the weights between more"`
 	State       string  `default:"current" doc:"what the state is: x, or the rates φ(x), for rules that need a cell φ(pre)" choices:"current,rate"`
 	Activation  string  `default:"tanh" doc:"activation φ" choices:"tanh,relu,sigmoid,softplus,linear"`
 	Gain        float64 `default:"0.3" doc:"gain g of the random weights W, g·randn/√units"`
@@ -49,7 +49,7 @@ type Feedback struct {
 	ReadoutXi   float64 `key:"readout_xi" doc:"p of the initial readout n = (pξ + p_mη_m + p_Iη_I)/units, which is there where one of p, p_m and p_I is not 0"`
 	ReadoutM    float64 `key:"readout_m" doc:"p_m of it"`
 	ReadoutI    float64 `key:"readout_i" doc:"p_I of it"`
-	Extra       int     `doc:"feedback loops besides those of the outputs"`
+	Extra       int     `doc:"feedback loops besides those of the outputs" max:"1e6: no network has more units"`
 	Leak        float64 `default:"1" doc:"leak α = dt/τ in (0, 1]; 1 is no leak"`
 }
 

@@ -26,7 +26,7 @@ import (
 //
 // Paper: Cho et al. 2014, arXiv:1406.1078, with u for their 1 − z.
 type GRU struct {
-	N          int     `key:"units" default:"128" doc:"number of units n"`
+	N          int     `key:"units" default:"128" doc:"number of units n" max:"1e6: no memory holds the weights between more"`
 	Gain       float64 `default:"0.5" doc:"gain g of the candidate's initial recurrent weights, g·randn/√n"`
 	GateGain   float64 `default:"0.5" doc:"gain of the gates' initial recurrent weights"`
 	InputGain  float64 `default:"1" doc:"gain of all initial input weights, g·randn/√inputs"`

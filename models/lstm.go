@@ -22,7 +22,7 @@ import (
 // Papers: Hochreiter & Schmidhuber 1997, doi:10.1162/neco.1997.9.8.1735; Gers, Schmidhuber & Cummins 2000,
 // doi:10.1162/089976600300015015.
 type LSTM struct {
-	N          int     `key:"units" default:"128" doc:"number of units n, of two variables each"`
+	N          int     `key:"units" default:"128" doc:"number of units n, of two variables each" max:"1e6: no memory holds the weights between more"`
 	Gain       float64 `default:"1" doc:"gain g of the candidate's initial recurrent weights, g·randn/√n"`
 	GateGain   float64 `default:"1" doc:"gain of the gates' initial recurrent weights"`
 	InputGain  float64 `default:"1" doc:"gain of all initial input weights, g·randn/√inputs"`

@@ -18,7 +18,7 @@ import (
 // that the fixed point exists and is unique whatever training does. Iterating f need not
 // converge to it; Anderson's and Broyden's methods do in practice, operator splitting always.
 type MonDEQ struct {
-	N          int     `key:"units" default:"128" doc:"number of units n"`
+	N          int     `key:"units" default:"128" doc:"number of units n" max:"1e6: no memory holds the weights between more"`
 	Activation string  `default:"relu" doc:"activation φ, of slope 0 to 1" choices:"tanh,relu,softplus,linear"`
 	Margin     float64 `default:"0.5" doc:"strong monotonicity m in (0, 1]"`
 	Gain       float64 `default:"0.5" doc:"gain g of the initial A and B, g·randn/√n"`

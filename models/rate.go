@@ -40,7 +40,7 @@ import (
 // Noise adds √(2/α)·noise·ξ, ξ ~ N(0, 1), to the drive of every unit at every step through time: in the
 // form v the current then fluctuates by about noise. An equilibrium has no noise.
 type Rate struct {
-	N          int     `key:"units" default:"128" doc:"number of units n"`
+	N          int     `key:"units" default:"128" doc:"number of units n" max:"1e6: no memory holds the weights between more"`
 	Activation string  `default:"tanh" doc:"activation φ" choices:"tanh,relu,sigmoid,softplus,linear"`
 	Gain       float64 `default:"0.5" doc:"gain g of the initial recurrent weights, g·randn/√n"`
 	InputGain  float64 `default:"2" doc:"gain of the initial input weights, g·randn/√inputs"`

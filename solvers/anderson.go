@@ -33,13 +33,13 @@ import (
 // H. F. Walker, P. Ni, SIAM J. Numer. Anal. 49 (2011) 1715–1735, doi:10.1137/10078356X;
 // safeguard: J. Zhang, B. O'Donoghue, S. Boyd, SIAM J. Optim. 30 (2020) 3170–3197, doi:10.1137/18M1232772.
 type Anderson[T Float] struct {
-	Window         int     `default:"6" doc:"number of past iterates m"`
+	Window         int     `default:"6" doc:"number of past iterates m" max:"1e4: the residuals of so many are all but linearly dependent"`
 	Mixing         float64 `default:"1" doc:"weight β of f(z) against z, 0 < β ≤ 1"`
 	Form           string  `default:"gram" doc:"least squares by gram or by qr"`
 	Regularization float64 `doc:"λ relative to the squared residuals, for gram (default 1e-8 in float64, 1e-6 in float32)"`
 	Drop           float64 `doc:"columns nearer than that to the span of newer ones are dropped, for qr (default 1e-6 in float64, 1e-4 in float32)"`
-	Delay          int     `doc:"damped Picard steps before the first iterate is kept (default 0)"`
-	Period         int     `default:"1" doc:"accelerate every so many steps, with damped Picard steps between"`
+	Delay          int     `doc:"damped Picard steps before the first iterate is kept (default 0)" max:"1e9: no solve takes more evaluations"`
+	Period         int     `default:"1" doc:"accelerate every so many steps, with damped Picard steps between" max:"1e9: no solve takes more evaluations"`
 	Restart        float64 `doc:"forget the window when ‖g‖ exceeds that many times its least value (default 0: never)"`
 	Safeguard      float64 `doc:"after j accelerated steps accelerate only where ‖g‖ ≤ D·‖g₀‖·(j+1)^−(1+1e-6) with this D (default 0: always)"`
 }

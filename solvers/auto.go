@@ -15,12 +15,12 @@ import (
 //
 // It holds the memory of all four methods.
 type Auto[T Float] struct {
-	Warmup   int     `default:"3" doc:"Picard steps at first"`
-	Patience int     `default:"15" doc:"evaluations without a new best by 10 % before the next method"`
+	Warmup   int     `default:"3" doc:"Picard steps at first" max:"1e9: no solve takes more evaluations"`
+	Patience int     `default:"15" doc:"evaluations without a new best by 10 % before the next method" max:"1e9: no solve takes more evaluations"`
 	Growth   float64 `key:"handover_growth" default:"100" doc:"growth of the residual over the best before the next method"`
-	Window   int     `default:"12" doc:"window of Anderson's method"`
-	Memory   int     `default:"27" doc:"pairs of Broyden's method"`
-	Restart  int     `default:"30" doc:"products per Newton step at most"`
+	Window   int     `default:"12" doc:"window of Anderson's method" max:"1e4: the residuals of so many are all but linearly dependent"`
+	Memory   int     `default:"27" doc:"pairs of Broyden's method" max:"1e5: every pair is kept"`
+	Restart  int     `default:"30" doc:"products per Newton step at most" max:"1e5: every direction is kept"`
 }
 
 // Start implements Method.

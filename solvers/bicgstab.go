@@ -20,7 +20,7 @@ import (
 //
 // H. A. van der Vorst, SIAM J. Sci. Stat. Comput. 13 (1992) 631–644, doi:10.1137/0913035.
 type BiCGStab[T Float] struct {
-	Restart int `default:"50" doc:"iterations, of two products each, before the true residual is taken"`
+	Restart int `default:"50" doc:"iterations, of two products each, before the true residual is taken" max:"1e9: no solve takes more evaluations"`
 }
 
 // Start implements Method.

@@ -46,10 +46,10 @@ import (
 // 221–247, doi:10.1007/s10107-008-0232-y; outer-problem awareness is of Z. Ramzi et al., ICLR 2022,
 // arXiv:2106.00553.
 type Broyden[T Float] struct {
-	Memory   int  `default:"27" doc:"pairs kept before a restart; negative: as many as there are evaluations"`
+	Memory   int  `default:"27" doc:"pairs kept before a restart; negative: as many as there are evaluations" max:"1e5: every pair is kept"`
 	Bad      bool `doc:"the bad update, v = Δg, which costs half"`
-	Compress int  `doc:"pairs that are left of a full memory, by their singular values, for memory²·n multiplications; 0: none, a restart"`
-	Aware    int  `doc:"steps between two updates in the direction of the loss (outer-problem awareness, for shine), of one product with Jᵀ each; 0: none"`
+	Compress int  `doc:"pairs that are left of a full memory, by their singular values, for memory²·n multiplications; 0: none, a restart" max:"1e5: every pair is kept"`
+	Aware    int  `doc:"steps between two updates in the direction of the loss (outer-problem awareness, for shine), of one product with Jᵀ each; 0: none" max:"1e9: no solve takes more evaluations"`
 }
 
 // Start implements Method.

@@ -18,7 +18,7 @@ import (
 //
 // Y. Saad, M. Schultz, SIAM J. Sci. Stat. Comput. 7 (1986) 856–869, doi:10.1137/0907058.
 type GMRES[T Float] struct {
-	Restart int `default:"20" doc:"products per cycle"`
+	Restart int `default:"20" doc:"products per cycle" max:"1e5: every direction is kept"`
 }
 
 // Start implements Method.

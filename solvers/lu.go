@@ -13,7 +13,7 @@ import (
 // the tolerance may need. Products come from JVP, else VJP, else differences of f.
 // A singular I − A gives the sample up.
 type LU[T Float] struct {
-	MaxDim int `default:"512" doc:"largest dimension accepted"`
+	MaxDim int `default:"512" doc:"largest dimension accepted" max:"1e5: a Jacobian of every sample is kept"`
 }
 
 // Start implements Method.

@@ -15,7 +15,7 @@ import (
 // an oracle for small problems. Products come from JVP, else VJP, else differences of f.
 // A singular I − J gives the sample up.
 type Newton[T Float] struct {
-	MaxDim int `default:"512" doc:"largest dimension accepted"`
+	MaxDim int `default:"512" doc:"largest dimension accepted" max:"1e5: a Jacobian of every sample is kept"`
 }
 
 // Start implements Method.

@@ -20,7 +20,7 @@ import (
 //
 // S. Eisenstat, H. Walker, SIAM J. Sci. Comput. 17 (1996) 16–32, doi:10.1137/0917003.
 type NewtonGMRES[T Float] struct {
-	Restart int     `default:"30" doc:"products per Newton step at most"`
+	Restart int     `default:"30" doc:"products per Newton step at most" max:"1e5: every direction is kept"`
 	Forcing float64 `default:"0.5" doc:"first forcing term η₀"`
 }
 

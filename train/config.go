@@ -60,26 +60,26 @@ type Config[T deq.Float] struct {
 // Settings are the section `train`.
 type Settings struct {
 	Seed        uint64  `doc:"seed of everything random in the run; 0 is one like any other (default 1)"`
-	Epochs      int     `default:"30" doc:"passes over the training data"`
-	Batch       int     `default:"64" doc:"samples per step"`
+	Epochs      int     `default:"30" doc:"passes over the training data" max:"1e9: no run makes more passes"`
+	Batch       int     `default:"64" doc:"samples per step" max:"1e9: no data set has more samples"`
 	Loss        string  `default:"auto" doc:"loss; auto is cross-entropy for classes and mse for numbers, and for a rule that trains the readout by least squares" choices:"auto,cross-entropy,mse"`
 	Trained     string  `default:"all" doc:"parameters that learn: all, recurrent (W and b), readout or none" choices:"all,recurrent,readout,none"`
 	Clip        float64 `default:"1" doc:"bound of the norm of all gradients together; very large is none"`
 	Schedule    string  `default:"cosine" doc:"course of the learning rate" choices:"constant,linear,cosine"`
-	Warmup      int     `doc:"steps over which the learning rate rises from 0"`
+	Warmup      int     `doc:"steps over which the learning rate rises from 0" max:"1e12: no run has more updates"`
 	Precision   string  `default:"float32" doc:"number type" choices:"float32,float64"`
 	Engine      string  `default:"fast" doc:"executor of the graphs: our own, or Gorgonia's TapeMachine" choices:"fast,tape"`
-	Shard       int     `default:"32" doc:"samples that one core solves at a time"`
-	Workers     int     `doc:"cores; 0 is all"`
+	Shard       int     `default:"32" doc:"samples that one core solves at a time" max:"1e9: no batch has more samples"`
+	Workers     int     `doc:"cores; 0 is all" max:"1e5: no machine has more cores"`
 	NonFinite   string  `default:"stop" doc:"at a NaN or infinity in loss or gradient: stop, skip the update, or skip it and halve the learning rate" choices:"stop,skip,halve"`
 	Unconverged string  `default:"continue" doc:"when samples do not converge: go on with their best iterates and count them, or stop" choices:"continue,stop"`
 	Holdout     bool    `doc:"train on four fifths of the training data and test on the rest; the test data stays untouched"`
 	WarmStart   string  `default:"off" doc:"where the solves of a sample begin: off is 0 (the adjoint: its right-hand side), otherwise where those of the epoch before have ended" choices:"off,forward,adjoint,both"`
-	Certificate int     `doc:"steps between two certificates of the gradient in the records: residuals and a finite difference along a random direction; 0 is none"`
+	Certificate int     `doc:"steps between two certificates of the gradient in the records: residuals and a finite difference along a random direction; 0 is none" max:"1e12: no run has more updates"`
 
 	Stability      string  `default:"off" doc:"what to do about the spectral radius of the Jacobian: record it, warn when it passes stability_bound, or then shrink the recurrent weights by bound/radius, which brings it back to first order" choices:"off,record,warn,shrink"`
 	StabilityBound float64 `default:"0.99" doc:"largest spectral radius, for stability warn and shrink"`
-	StabilityEvery int     `default:"10" doc:"steps between two looks at the spectral radius, of 60 products with the Jacobian each"`
+	StabilityEvery int     `default:"10" doc:"steps between two looks at the spectral radius, of 60 products with the Jacobian each" max:"1e12: no run has more updates"`
 
 	StabilitySpectrum string `default:"none" doc:"eigenvalues of the Jacobian that a look records, of the sample of the batch with the largest radius: none, a number of those largest in modulus, or all (up to 1024 units)"`
 }
