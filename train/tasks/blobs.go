@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 
+	"attractor/internal/budget"
 	"attractor/internal/options"
 	"attractor/internal/rng"
 )
@@ -93,5 +94,5 @@ func checkSizes(task string, width int, sizes ...atLeast) error {
 		gib := float64(samples) * float64(width) / (1 << 27)
 		return fmt.Errorf("tasks: %s: %d samples of %d numbers need %.1f GiB, expected at most %.1f", task, samples, width, gib, float64(syntheticMemory)/(1<<27))
 	}
-	return nil
+	return budget.Fit(8*float64(samples)*float64(width), fmt.Sprintf("tasks: %s: %d samples of %d numbers", task, samples, width), "take fewer samples or shorter trials")
 }
