@@ -258,6 +258,14 @@ func usage(err error) error {
 
 func usagef(format string, args ...any) error { return usage(fmt.Errorf(format, args...)) }
 
+// atMost refuses a flag whose value is above the largest that makes sense.
+func atMost(flag string, value, most int, why string) error {
+	if value > most {
+		return usagef("--%s: expected an integer of at most %d (%s), found %d", flag, most, why, value)
+	}
+	return nil
+}
+
 var (
 	errCheck       = errors.New("the check does not hold")
 	errInterrupted = errors.New("interrupted")

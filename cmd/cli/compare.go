@@ -210,6 +210,10 @@ func (f *compareFlags) prepare(flags *pflag.FlagSet, name string, args []string)
 			return "", err
 		}
 	}
+	if err := errors.Join(atMost("every", f.plan.Every, 1e12, "no run has more updates"), atMost("looks", f.plan.Looks, 1e6, "every moment is a line of the result"),
+		atMost("look-batches", f.plan.Batches, 1e6, "the error falls with their square root")); err != nil {
+		return "", err
+	}
 	if f.plan.Every < 1 {
 		return "", usagef("--every: expected at least 1 step, found %d", f.plan.Every)
 	}

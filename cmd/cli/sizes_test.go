@@ -3,13 +3,18 @@ package cli
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"attractor/internal/options"
 	"attractor/train"
@@ -82,7 +87,68 @@ func trySizes() {
 	try("regularizer", c.Regularizer)
 	try("flossing", c.Flossing, "task=flip-flop", "rule=bptt", "flossing.times=1")
 	try("train", c.Train)
+	tryFlags()
 	fmt.Println("all were tried")
+}
+
+// commands are command lines that are short work, to which a flag is added.
+var commands = map[string]string{
+	"compare":   "compare --rules implicit --settings all-trained --seeds 1 --set task=blobs --set task.train=8 --set task.test=4 --set model.units=4 --epochs 1 -q --out OUT",
+	"train":     "train --set task=blobs --set task.train=8 --set task.test=4 --set model.units=4 --epochs 1 -q --out OUT",
+	"reproduce": "reproduce rflo-sine --quick -q --out OUT",
+	"gradcheck": "gradcheck --set task=blobs --set task.train=8 --set task.test=4 --set model.units=4 -q",
+	"solve":     "solve testdata/networks/network.npz -q",
+	"analyze":   "analyze testdata/networks/network.npz -q --starts 1 --basins 4 --steps 100",
+	"dump":      "data dump blobs --out OUT.npz -q",
+	"gradient":  "gradient --rule implicit -q",
+}
+
+func tryFlags() {
+	dir, err := os.MkdirTemp("", "sizes-")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	program := func(w io.Writer) *program {
+		return &program{name: "attractor", parts32: train.Ours[float32](), parts64: train.Ours[float64](), stdout: io.Discard, stderr: w}
+	}
+	n := 0
+	var walk func(c *cobra.Command)
+	walk = func(c *cobra.Command) {
+		for _, sub := range c.Commands() {
+			walk(sub)
+		}
+		c.LocalFlags().VisitAll(func(f *pflag.Flag) {
+			if !slices.Contains([]string{"int", "uint64", "int64", "uint", "seeds"}, f.Value.Type()) && f.Name != "epochs" {
+				return
+			}
+			line, known := commands[c.Name()]
+			if !known {
+				fmt.Printf("FAULT no command line to try --%s of %s\n", f.Name, c.Name())
+			}
+			for _, size := range sizes {
+				n++
+				args := strings.Fields(strings.ReplaceAll(line, "OUT", filepath.Join(dir, fmt.Sprint(n))))
+				args = append(args, "--"+f.Name+"="+size)
+				fmt.Println(c.Name(), args[len(args)-1])
+				begun, ctx := time.Now(), context.Background()
+				ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+				var log strings.Builder
+				code := program(&log).run(ctx, args)
+				cancel()
+				if strings.Contains(log.String(), "a fault of the program") {
+					fmt.Println("FAULT", log.String())
+				}
+				if d := time.Since(begun); d > 15*time.Second {
+					fmt.Println("FAULT took", d)
+				}
+				if os.Getenv("SIZES_CHILD") == "2" {
+					fmt.Printf("    %v code %d %s\n", time.Since(begun).Round(time.Millisecond), code, strings.ReplaceAll(log.String(), "\n", " "))
+				}
+			}
+		})
+	}
+	walk(program(io.Discard).root())
 }
 
 // trySize makes a run and a step of it.

@@ -148,6 +148,8 @@ func (f solveFlags) check(flags *pflag.FlagSet) error {
 		return fmt.Errorf("--atol: expected a finite number of at least 0, found %g", f.atol)
 	case flags.Changed("max-evals") && f.maxEvals < 1:
 		return fmt.Errorf("--max-evals: expected at least 1, found %d", f.maxEvals)
+	case f.maxEvals > 1e9:
+		return atMost("max-evals", f.maxEvals, 1e9, "no solve takes more evaluations")
 	}
 	return nil
 }
