@@ -24,9 +24,9 @@ func IsCheckpoint(path string) bool {
 	return err == nil && f.Meta["config/model"] != ""
 }
 
-// ReadNetwork makes the network of a checkpoint, or of the folder of a run, in float64, with the name of
-// its model. c says how it is compiled.
-func ReadNetwork(path string, p Parts[float64], c deq.Config) (*deq.Layer[float64], string, error) {
+// ReadNetwork makes the network of a checkpoint, or of the folder of a run, with the name of its model. c
+// says how it is compiled.
+func ReadNetwork[T deq.Float](path string, p Parts[T], c deq.Config) (*deq.Layer[T], string, error) {
 	if s, err := os.Stat(path); err == nil && s.IsDir() {
 		path = filepath.Join(path, CheckpointFile)
 	}
@@ -54,17 +54,19 @@ func ReadNetwork(path string, p Parts[float64], c deq.Config) (*deq.Layer[float6
 	if err != nil {
 		return nil, "", fmt.Errorf("train: %s: model %q: %w", path, name, err)
 	}
-	l, err := deq.New[float64](m, inputs, outputs, 0, c)
+	l, err := deq.New[T](m, inputs, outputs, 0, c)
 	if err != nil {
 		return nil, "", fmt.Errorf("train: %s: %w", path, err)
 	}
 	for _, to := range l.Params {
 		switch from := f.Tensors[paramPrefix+to.Name].Data.(type) {
 		case []float64:
-			copy(to.Data, from)
+			for i, v := range from {
+				to.Data[i] = T(v)
+			}
 		case []float32:
 			for i, v := range from {
-				to.Data[i] = float64(v)
+				to.Data[i] = T(v)
 			}
 		}
 		for _, v := range to.Data {

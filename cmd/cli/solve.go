@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +16,8 @@ import (
 	"attractor/deq"
 	"attractor/deq/stability"
 	"attractor/internal/catalog"
+	"attractor/internal/config"
+	"attractor/internal/kernels"
 	"attractor/internal/quote"
 	"attractor/models"
 	"attractor/solvers"
@@ -25,15 +28,20 @@ import (
 type solveFlags struct {
 	solver, activation, precision string
 	rtol, atol                    float64
-	maxEvals                      int
+	maxEvals, stall               int
+	set                           configFlags
+	input                         []float64
 	strict                        bool
+
+	changed func(flag string) bool
 }
 
 // solveResult is the output of solve --json.
 type solveResult struct {
 	File       string        `json:"file"`
 	Solver     string        `json:"solver"`
-	Activation string        `json:"activation"`
+	Model      string        `json:"model,omitempty"`      // of a run
+	Activation string        `json:"activation,omitempty"` // of a network of one's own
 	Precision  string        `json:"precision"`
 	Units      int           `json:"units"`
 	RTol       float64       `json:"rtol"`
@@ -48,6 +56,7 @@ type solveResult struct {
 type solveSample struct {
 	Status   string         `json:"status"`
 	Reason   string         `json:"reason,omitempty"` // why the method gave up
+	Remedy   string         `json:"remedy,omitempty"` // what may help
 	Evals    int            `json:"evals"`
 	Residual train.Number   `json:"residual"` // ‖f(z) − z‖/‖f(z)‖
 	Z        []train.Number `json:"z"`        // the best iterate where the sample has not converged
@@ -74,11 +83,17 @@ FILE is .npz (numpy.savez) or .safetensors with the arrays
 
 or a vanilla nn.RNN of PyTorch as safetensors.torch.save_file(module.state_dict(), FILE) writes it,
 of floats of 16 to 64 bits, integers or booleans. Arrays of other names are ignored; GRUs, LSTMs, several
-layers and two directions are refused. Samples are solved each by itself. One that does not converge is no
-error: its status says max_evals, stalled, diverged or non_finite, its z is the best that was
-found, and the exit code is 0, or with --strict 1. Nothing is written but the output.`,
+layers and two directions are refused. Or FILE is a run folder of train or its checkpoint.safetensors, of any
+model, which is solved for the input of --input from the state 0.
+
+Samples are solved each by itself. One that does not converge is no error: its status says max_evals, stalled,
+diverged or non_finite, its z is the best that was found, and the exit code is 0, or with --strict 1. Every
+option of the solver can be given by --set KEY=VALUE, as in the section solver of a configuration; where
+there is a flag for it too, the flag counts. Nothing is written but the output.`,
 		Example: fmt.Sprintf(`  %[1]s solve network.npz
-  %[1]s solve network.npz --solver newton --activation relu --rtol 1e-10 --json`, p.name),
+  %[1]s solve network.npz --solver newton --activation relu --rtol 1e-10 --json
+  %[1]s solve network.npz --solver anderson --set window=20 --stall -1
+  %[1]s solve runs/digits-implicit-s1`, p.name),
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return usagef("expected one FILE, found %d; see %s --help", len(args), cmd.CommandPath())
@@ -89,19 +104,13 @@ found, and the exit code is 0, or with --strict 1. Nothing is written but the ou
 			if err := f.check(cmd.Flags()); err != nil {
 				return usage(err)
 			}
-			net, err := loadNetwork(args[0])
-			if err != nil {
-				return usage(err)
-			}
-			net.warn(p.log)
-			if net.hasU && !net.hasX {
-				p.log.Warn("there is U but no x: solving one sample without input", "file", net.path)
-			}
+			f.changed = cmd.Flags().Changed
 			var r *solveResult
+			var err error
 			if f.precision == "float32" {
-				r, err = solveNetwork(cmd.Context(), net, f, p.parts32.Solvers)
+				r, err = solveFile(cmd.Context(), p, args[0], f, p.parts32)
 			} else {
-				r, err = solveNetwork(cmd.Context(), net, f, p.parts64.Solvers)
+				r, err = solveFile(cmd.Context(), p, args[0], f, p.parts64)
 			}
 			if errors.Is(err, context.Canceled) {
 				return fmt.Errorf("%w; nothing is kept of a solve", errInterrupted)
@@ -124,6 +133,10 @@ found, and the exit code is 0, or with --strict 1. Nothing is written but the ou
 	flags.Float64Var(&f.rtol, "rtol", 0, "largest ‖f(z) − z‖/‖f(z)‖ (default 1e-8 in float64, 1e-4 in float32)")
 	flags.Float64Var(&f.atol, "atol", 0, "with it a sample has converged at ‖f(z) − z‖ ≤ atol + rtol·‖f(z)‖ (default 0)")
 	flags.IntVar(&f.maxEvals, "max-evals", 0, "evaluations that a sample may spend (default 200; for newton 20·(n + 1) where that is more)")
+	flags.IntVar(&f.stall, "stall", 0, "evaluations without progress after which a sample has stalled; negative: never (default 50)")
+	flags.Var(setFlag{&f.set, "", ""}, "set", "an option of the solver, as `KEY=VALUE`; may be repeated")
+	flags.Float64SliceVar(&f.input, "input", nil, "constant input of a run, a `LIST` of numbers with commas, one for each (default 0)")
+	flags.Lookup("input").DefValue = ""
 	flags.StringVar(&f.precision, "precision", "float64", "number `TYPE`: float32 or float64")
 	flags.BoolVar(&f.strict, "strict", false, "exit with code 1 when a sample does not converge")
 	p.jsonFlag(cmd)
@@ -150,38 +163,121 @@ func (f solveFlags) check(flags *pflag.FlagSet) error {
 		return fmt.Errorf("--max-evals: expected at least 1, found %d", f.maxEvals)
 	case f.maxEvals > 1e9:
 		return atMost("max-evals", f.maxEvals, 1e9, "no solve takes more evaluations")
+	case flags.Changed("stall") && f.stall == 0:
+		return errors.New("--stall: expected a number of evaluations, or a negative one for never, found 0")
+	case !kernels.AllFinite(f.input):
+		return fmt.Errorf("--input: expected finite numbers, found %g", f.input)
 	}
 	return nil
 }
 
-// solveNetwork solves the samples of a network in one number type.
-func solveNetwork[T deq.Float](ctx context.Context, net *network, f solveFlags, methods *catalog.Catalog[solvers.Method[T]]) (*solveResult, error) {
+// chosenSolver is the solver that the flags choose, with its options.
+func chosenSolver[T deq.Float](f solveFlags, methods *catalog.Catalog[solvers.Method[T]]) (name string, with deq.Solver[T], err error) {
 	method, err := methods.Lookup(f.solver)
 	if err != nil {
-		return nil, usagef("--solver: %w", err)
+		return "", with, usagef("--solver: %w", err)
 	}
-	with := deq.Solver[T]{Method: method.Value, Settings: solvers.Settings{RTol: f.rtol, ATol: f.atol, MaxEvals: f.maxEvals}}
-	one, err := solvers.New(with.Method, 1, net.units, with.Settings)
-	var bad *solvers.SettingError
-	if errors.As(err, &bad) {
-		flag := map[string]string{"RTol": "rtol", "ATol": "atol", "MaxEvals": "max-evals"}[bad.Field]
-		return nil, usagef("--%s: expected %s, found %v", flag, bad.Expected, bad.Found)
+	var sets []string
+	limited := f.changed("max-evals")
+	for _, set := range f.set.sets {
+		key, _, _ := strings.Cut(set, "=")
+		if key != "solver" && !strings.Contains(key, ".") {
+			set = "solver." + set
+		}
+		limited = limited || strings.TrimPrefix(key, "solver.") == "max_evals"
+		sets = append(sets, set)
 	}
-	if err != nil {
-		return nil, usagef("%s: %w", f.solver, err)
+	choice := config.Chosen[solvers.Method[T]]{Name: f.solver, Value: method.Value}
+	section := config.Choice("solver", "how the fixed point is found", methods, &choice, &with.Settings)
+	if err := config.Read("defaults", nil, sets, section); err != nil {
+		return "", with, usage(err)
 	}
-	l, x, z0, err := compile[T](net, f.activation)
-	if err != nil {
-		return nil, usage(err)
+	with.Method = choice.Value
+	if f.changed("rtol") {
+		with.Settings.RTol = f.rtol
 	}
-	e, err := l.Solve(ctx, x, z0, with)
+	if f.changed("atol") {
+		with.Settings.ATol = f.atol
+	}
+	if f.changed("max-evals") || !limited { // 0 is the solver's own default
+		with.Settings.MaxEvals = f.maxEvals
+	}
+	if f.changed("stall") {
+		with.Settings.Stall = f.stall
+	}
+	return choice.Name, with, nil
+}
+
+// given names the option of a setting as it was given.
+func (f solveFlags) given(bad *solvers.SettingError) string {
+	flag := map[string]string{"RTol": "rtol", "ATol": "atol", "MaxEvals": "max-evals"}[bad.Field]
+	if flag != "" && (f.changed(flag) || len(f.set.sets) == 0) {
+		return "--" + flag
+	}
+	return "--set solver." + cmp.Or(strings.ReplaceAll(flag, "-", "_"), strings.ToLower(bad.Field))
+}
+
+// solveFile solves a network of one's own, or that of a run.
+func solveFile[T deq.Float](ctx context.Context, p *program, path string, f solveFlags, parts train.Parts[T]) (*solveResult, error) {
+	name, with, err := chosenSolver(f, parts.Solvers)
 	if err != nil {
 		return nil, err
 	}
-	r := &solveResult{
-		File: net.path, Solver: f.solver, Activation: f.activation, Precision: f.precision, Units: net.units,
-		RTol: one.Settings().RTol, MaxEvals: one.Settings().MaxEvals, Radius: train.Number(math.NaN()),
+	r := &solveResult{File: path, Solver: name, Precision: f.precision}
+	if !train.IsCheckpoint(path) {
+		if f.input != nil {
+			return nil, usagef("--input is for a run: the inputs of a network of your own are its array \"x\"")
+		}
+		net, err := loadNetwork(path)
+		if err != nil {
+			return nil, usage(err)
+		}
+		net.warn(p.log)
+		if net.hasU && !net.hasX {
+			p.log.Warn("there is U but no x: solving one sample without input", "file", net.path)
+		}
+		r.Activation = f.activation
+		l, x, z0, err := compile[T](net, f.activation)
+		if err != nil {
+			return nil, usage(err)
+		}
+		return r, solveLayer(ctx, r, l, x, z0, with, f)
 	}
+	if f.changed("activation") {
+		return nil, usagef("--activation is for a network of your own: %s has a model with its own", quote.Path(path))
+	}
+	l, model, err := train.ReadNetwork(path, parts, deq.Config{Batch: 1})
+	if err != nil {
+		return nil, usage(err)
+	}
+	r.Model = model
+	if f.input != nil && len(f.input) != l.Inputs {
+		return nil, usagef("--input: expected %d numbers for %s, found %d", l.Inputs, quote.Path(path), len(f.input))
+	}
+	x := make([]T, l.Inputs)
+	for i, v := range f.input {
+		if x[i] = T(v); math.IsInf(float64(x[i]), 0) {
+			return nil, usagef("--input: %g is beyond the range of %T", v, x[i])
+		}
+	}
+	return r, solveLayer(ctx, r, l, x, nil, with, f)
+}
+
+// solveLayer solves the samples and fills in the result.
+func solveLayer[T deq.Float](ctx context.Context, r *solveResult, l *deq.Layer[T], x, z0 []T, with deq.Solver[T], f solveFlags) error {
+	one, err := solvers.New(with.Method, 1, l.Units, with.Settings)
+	var bad *solvers.SettingError
+	if errors.As(err, &bad) {
+		return usagef("%s: expected %s, found %v", f.given(bad), bad.Expected, bad.Found)
+	}
+	if err != nil {
+		return usagef("%s: %w", r.Solver, err)
+	}
+	e, err := l.Solve(ctx, x, z0, with)
+	if err != nil {
+		return err
+	}
+	r.Units, r.RTol, r.MaxEvals, r.Radius = l.Units, one.Settings().RTol, one.Settings().MaxEvals, train.Number(math.NaN())
 	for b, s := range e.Report.Status {
 		sample := solveSample{
 			Status: s.String(), Evals: e.Report.Evals[b], Residual: train.Number(e.Report.Residual[b]), Radius: train.Number(math.NaN()),
@@ -189,12 +285,13 @@ func solveNetwork[T deq.Float](ctx context.Context, net *network, f solveFlags, 
 		if s != solvers.Converged && e.Report.Breakdown[b] != 0 {
 			sample.Reason = e.Report.Breakdown[b].String()
 		}
-		for _, z := range e.Z[b*net.units : (b+1)*net.units] {
+		sample.Remedy = solvers.Remedy(s, e.Report.Breakdown[b])
+		for _, z := range e.Z[b*l.Units : (b+1)*l.Units] {
 			sample.Z = append(sample.Z, train.Number(z))
 		}
 		r.Samples = append(r.Samples, sample)
 	}
-	return r, addRadii(ctx, r, l, x, e)
+	return addRadii(ctx, r, l, x, e)
 }
 
 // addRadii adds the spectral radii at the fixed points that were found.
@@ -232,7 +329,7 @@ func (p *program) printSolve(r *solveResult) error {
 	if p.json {
 		return p.printJSON(r)
 	}
-	fmt.Fprintf(p.stdout, "%s: %d units, %s, by %s in %s to rtol %g\n\n", quote.Path(r.File), r.Units, r.Activation, r.Solver, r.Precision, r.RTol)
+	fmt.Fprintf(p.stdout, "%s: %d units, %s, by %s in %s to rtol %g\n\n", quote.Path(r.File), r.Units, cmp.Or(r.Activation, r.Model), r.Solver, r.Precision, r.RTol)
 	const most, entries = 20, 4
 	w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprint(w, "sample\tstatus\tevals\tresidual\tradius\t‖z‖\tz\t\n")
@@ -268,7 +365,18 @@ func (p *program) printSolve(r *solveResult) error {
 		if float64(r.Radius) >= 1 {
 			verdict = "not all stable"
 		}
-		fmt.Fprintf(p.stdout, "; largest spectral radius of the Jacobian %.6g: %s under z ← φ(Wz + Ux + b)", float64(r.Radius), verdict)
+		cell := "φ(Wz + Ux + b)"
+		if r.Model != "" {
+			cell = "f(z)"
+		}
+		fmt.Fprintf(p.stdout, "; largest spectral radius of the Jacobian %.6g: %s under z ← %s", float64(r.Radius), verdict, cell)
+	}
+	told := map[string]bool{}
+	for _, s := range r.Samples {
+		if line := s.Status + ": " + s.Remedy; s.Remedy != "" && !told[line] {
+			fmt.Fprintf(p.stdout, "\n%s", line)
+			told[line] = true
+		}
 	}
 	_, err := fmt.Fprintln(p.stdout)
 	return err

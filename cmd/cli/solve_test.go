@@ -102,6 +102,40 @@ func TestSolve(t *testing.T) {
 	}
 }
 
+// The network of a run is solved with its parametrisation: the point is one that analyze finds.
+func TestSolveRuns(t *testing.T) {
+	for _, option := range []string{"dropout=0.2", "dale=0.8", "normalize=spectral", "density=0.3", "activation=relu", "units=6"} {
+		dir := filepath.Join(t.TempDir(), "run")
+		if code, _, stderr := run(t, "train", "-q", "--task", "blobs", "--epochs", "1", "--set", "model.units=8", "--set", "model."+option, "--out", dir); code != exitDone {
+			t.Fatal(stderr)
+		}
+		var solved solveResult
+		var analyzed struct {
+			Points []struct{ Z []float64 } `json:"fixed_points"`
+		}
+		for into, args := range map[any][]string{&solved: {"solve"}, &analyzed: {"analyze", "--lyapunov", "0", "--basins", "0", "--starts", "4"}} {
+			code, stdout, stderr := run(t, append(args, filepath.Join(dir, "checkpoint.safetensors"), "--json")...)
+			if err := json.Unmarshal([]byte(stdout), into); err != nil || code != exitDone {
+				t.Fatalf("%s: %s: exit code %d, %v: %s", option, args[0], code, err, stderr)
+			}
+		}
+		if solved.Converged != 1 || solved.Model != "rate" {
+			t.Fatalf("%s: %+v", option, solved)
+		}
+		nearest := math.Inf(1)
+		for _, p := range analyzed.Points {
+			off := 0.0
+			for i, z := range p.Z {
+				off = math.Hypot(off, z-float64(solved.Samples[0].Z[i]))
+			}
+			nearest = min(nearest, off)
+		}
+		if !(nearest < 1e-6) {
+			t.Errorf("%s: the nearest point of analyze is %g away", option, nearest)
+		}
+	}
+}
+
 // FuzzNetwork reads damaged files: an error, or sizes that agree.
 func FuzzNetwork(f *testing.F) {
 	for _, name := range []string{"network.npz", "fortran.npz", "network.safetensors", "start.npz", "inputs.npz"} {
