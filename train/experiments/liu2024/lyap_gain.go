@@ -214,7 +214,11 @@ func closedForms(ctx context.Context, o experiments.Options, r *experiments.Resu
 		values[i] = e[0].Value
 	}
 	mean, sd := stat.MeanStdDev(values, nil)
-	r.Equal("relu/g=1.5", mean, math.Log(gain/math.Sqrt2), 3*sd/math.Sqrt(networks), theory)
+	// The theory is of infinite networks. What 200 units add to that is the upper end of the 95 % interval of the mean difference
+	// from it, 0.010 ± 0.014, over four other seeds of as many networks; the rest is half the 99.9 % interval of our mean.
+	const finite = 0.024
+	t := distuv.StudentsT{Mu: 0, Sigma: 1, Nu: networks - 1}.Quantile(0.9995)
+	r.Equal("relu/g=1.5", mean, math.Log(gain/math.Sqrt2), t*sd/math.Sqrt(networks)+finite, theory)
 	return nil
 }
 
