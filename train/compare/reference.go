@@ -52,7 +52,7 @@ func newReference(w Wide, data *tasks.Dataset, seed uint64, trained string) (*re
 		return nil, fmt.Errorf("compare: exact gradient: %w", err)
 	}
 	return &reference{Trainer: t, again: func() (*train.Trainer[float64], error) {
-		c.Forward.MaxEvals = 1
+		c.Forward.MaxEvals = 2 // at the state, and what confirms a large one
 		c.Backward.Name, c.Backward.Value, c.Adjoint = "lu", solvers.Method[float64](solvers.LU[float64]{}), solvers.Settings{RTol: gradientRTol}
 		return train.NewOn(c, w.Parts, data)
 	}}, nil
