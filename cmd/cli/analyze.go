@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -544,9 +543,6 @@ func complexes(values []complex128) []train.Complex {
 
 // draw writes the figures.
 func (r *analyzeResult) draw(ctx context.Context, f analyzeFlags) error {
-	if err := os.MkdirAll(f.out, 0o777); err != nil {
-		return err
-	}
 	portrait, err := stability.Draw(ctx, r.net, r.x, r.found, 16, 60, f.dynamics, f.seed)
 	if err != nil {
 		return err

@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
 
 	"attractor/internal/figure"
@@ -31,9 +30,6 @@ func (p *program) benchSolvers(ctx context.Context, b *benchmark, f benchFlags) 
 	}
 	if f.out == "" {
 		return nil
-	}
-	if err := os.MkdirAll(f.out, 0o777); err != nil {
-		return err
 	}
 	const name = "solvers"
 	if err := figure.Save(f.out, name, table.Figure()); err != nil {

@@ -3,7 +3,6 @@ package cli
 import (
 	"fmt"
 	"math"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -174,20 +173,8 @@ func (f meanfieldFlags) shape(n meanfield.Network, target float64) meanfield.Rea
 	return meanfield.Readout{U: n.VarM*target + n.CovMI, V: n.CovMI*target + n.VarI, Mean: n.MeanM*target + n.MeanI}
 }
 
-// solve computes the result, and draws the figure where one is wanted.
-func (f meanfieldFlags) solve() (*meanfieldResult, error) {
-	if f.alone {
-		return f.withoutLoop()
-	}
-	if len(f.direction) != 3 {
-		return nil, usagef("--direction: expected three numbers p,pm,pi, found %d", len(f.direction))
-	}
-	if !slices.Contains(meanfieldReadouts, f.readout) {
-		return nil, usagef("--readout: %w", catalog.Unknown("readout", f.readout, meanfieldReadouts))
-	}
-	if math.Abs(f.Target) > meanfieldLimit {
-		return nil, usagef("--target: expected at most %g in size, found %g", meanfieldLimit, f.Target)
-	}
+// ranges refuses a number that its flag cannot have.
+func (f meanfieldFlags) ranges() error {
 	for _, v := range []struct {
 		flag          string
 		value, lo, hi float64
@@ -204,8 +191,28 @@ func (f meanfieldFlags) solve() (*meanfieldResult, error) {
 			case v.lo == 0:
 				what += " of at least 0"
 			}
-			return nil, usagef("--%s: expected %s, found %g", v.flag, what, v.value)
+			return usagef("--%s: expected %s, found %g", v.flag, what, v.value)
 		}
+	}
+	return nil
+}
+
+// solve computes the result, and draws the figure where one is wanted.
+func (f meanfieldFlags) solve() (*meanfieldResult, error) {
+	if f.alone {
+		return f.withoutLoop()
+	}
+	if len(f.direction) != 3 {
+		return nil, usagef("--direction: expected three numbers p,pm,pi, found %d", len(f.direction))
+	}
+	if !slices.Contains(meanfieldReadouts, f.readout) {
+		return nil, usagef("--readout: %w", catalog.Unknown("readout", f.readout, meanfieldReadouts))
+	}
+	if math.Abs(f.Target) > meanfieldLimit {
+		return nil, usagef("--target: expected at most %g in size, found %g", meanfieldLimit, f.Target)
+	}
+	if err := f.ranges(); err != nil {
+		return nil, err
 	}
 	for _, v := range f.direction {
 		if v-v != 0 {
@@ -279,9 +286,6 @@ func (f meanfieldFlags) solve() (*meanfieldResult, error) {
 	for i := range picture.Panels {
 		picture.Panels[i].Guides = append(picture.Panels[i].Guides, figure.Guide{At: f.Target, Upright: true})
 	}
-	if err := os.MkdirAll(f.out, 0o777); err != nil {
-		return nil, err
-	}
 	const name = "meanfield"
 	if err := figure.Save(f.out, name, picture); err != nil {
 		return nil, err
@@ -294,6 +298,9 @@ func (f meanfieldFlags) solve() (*meanfieldResult, error) {
 func (f meanfieldFlags) withoutLoop() (*meanfieldResult, error) {
 	if f.out != "" {
 		return nil, usagef("--out draws the states over the target, and a network without a loop has none: give --target")
+	}
+	if err := f.ranges(); err != nil {
+		return nil, err
 	}
 	s, err := meanfield.Network{Gain: f.Gain}.Alone()
 	if err != nil {
