@@ -120,7 +120,7 @@ func TestFlossingRefuses(t *testing.T) {
 	if err == nil {
 		_, err = New(c, Ours[float64]())
 	}
-	if err == nil || !strings.Contains(err.Error(), "of memory for 1000 exponents") {
+	if err == nil || !strings.Contains(err.Error(), "a flossing of 1000 exponents over 1000000 steps needs") {
 		t.Errorf("16 TB: error %v", err)
 	}
 }

@@ -16,7 +16,7 @@ type Regularizer struct {
 	Probes      int     `default:"1" doc:"probes per step of the Jacobian penalty" max:"1000: every probe is kept, and the error falls with their square root"`
 	Probability float64 `default:"1" doc:"probability that a step has the Jacobian penalty"`
 	StopEpoch   int     `doc:"last epoch with the Jacobian penalty; 0 is that of the run" max:"1e9: no run has more epochs"`
-	Correction  int     `doc:"states K of the solver's path, z* the last of them, whose losses are added with the weight decay^(K−k): the fixed-point correction; 0 or 1 is none" max:"1e5: every state of the path is kept"`
+	Correction  int     `doc:"states K of the solver's path, z* the last of them, whose losses are added with the weight decay^(K−k): the fixed-point correction; 0 or 1 is none" max:"1000: every state of the path is kept and has a gradient of its own"`
 	Decay       float64 `default:"0.8" doc:"decay of the fixed-point correction"`
 }
 

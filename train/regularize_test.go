@@ -1,12 +1,14 @@
 package train
 
 import (
+	"context"
 	"math"
 	"reflect"
 	"testing"
 
 	"attractor/deq"
 	"attractor/internal/rng"
+	"attractor/train/rules"
 )
 
 // tight solves to the rounding of float64.
@@ -189,5 +191,66 @@ func TestRefusedTogether(t *testing.T) {
 		if err == nil {
 			t.Errorf("%s is accepted", set)
 		}
+	}
+}
+
+// A certificate where there is no gradient, or next to none, has an error of 0 or of the size of what differences can tell, not NaN;
+// and where the rule gives none although there is one, the error is that of all of it.
+func TestCertificateOfNothing(t *testing.T) {
+	parts := Ours[float64]()
+	parts.Rules = parts.Rules.With(rules.Entry[float64]{Name: "idle", Doc: "no gradient", Value: idle{}})
+	for _, tt := range []struct {
+		name, rule  string
+		still       bool // without weights to the readout nothing of the cell has a gradient
+		least, most float64
+	}{
+		{"none, and none given", "idle", true, 0, 1e-3},
+		{"none, by implicit", "implicit", true, 0, 1e-3},
+		{"some, and none given", "idle", false, 0.999, 1.001},
+		{"some, by implicit", "implicit", false, 0, 1e-6},
+	} {
+		c, err := Read(parts, "test", nil, []string{"task=blobs", "model.units=6", "train.trained=recurrent", "train.certificate=1", "train.precision=float64", "rule=" + tt.rule, "solver.rtol=1e-12", "backward.rtol=1e-12"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		tr, err := New(c, parts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if tt.still {
+			clear(tr.Layer.Params.Data("Wo"))
+			tr.Layer.Updated()
+		}
+		got := next(t, tr).Certificate
+		if e := float64(got.Error); !(e >= tt.least && e <= tt.most) {
+			t.Errorf("%s: %+v, want an error from %g to %g", tt.name, *got, tt.least, tt.most)
+		}
+	}
+}
+
+// idle gives no gradient.
+type idle struct{ rules.JFB[float64] }
+
+func (idle) Gradient(context.Context, rules.Situation[float64], deq.Params[float64]) (rules.Report, error) {
+	return rules.Report{}, nil
+}
+
+// At the state 0, where a network without input and bias rests, a residual is 0 and not NaN.
+func TestChangeAtZero(t *testing.T) {
+	nan := math.NaN()
+	for _, tt := range []struct {
+		z, next []float64
+		want    float64
+	}{
+		{[]float64{0, 0}, []float64{0, 0}, 0},
+		{[]float64{0, 0, 3, 4}, []float64{0, 0, 3, 5}, math.Sqrt(1.0 / 34)},
+		{[]float64{1, 0}, []float64{0, 0}, math.Inf(1)},
+	} {
+		if got := change(tt.z, tt.next, 2); got != tt.want {
+			t.Errorf("from %v to %v: %v, want %v", tt.z, tt.next, got, tt.want)
+		}
+	}
+	if got := change([]float64{nan, 0}, []float64{0, 0}, 2); !math.IsNaN(got) {
+		t.Errorf("from NaN: %v", got)
 	}
 }

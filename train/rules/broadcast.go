@@ -54,6 +54,7 @@ func (o Broadcast[T]) Audit() Audit {
 // gradient is that of Local for credits to which come those by other units, of up to hops synapses on
 // the way. With smooth, what happens on the way but at its ends is replaced by its mean.
 func (o Broadcast[T]) gradient(ctx context.Context, p Passage[T], hops int, smooth bool, g deq.Params[T]) (Report, error) {
+	hops = min(hops, p.Steps) // of which each takes a step
 	outputs, err := o.credits(p, g)
 	if err != nil {
 		return Report{}, err
