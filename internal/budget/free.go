@@ -13,6 +13,7 @@ import (
 	"runtime/metrics"
 	"strconv"
 	"strings"
+	"sync/atomic"
 )
 
 // Free returns an upper bound of the memory in bytes that this process may still take, and what
@@ -30,8 +31,8 @@ type system struct {
 // goLimit is what GOMEMLIMIT, or a call in its place, still leaves.
 func goLimit() int64 {
 	limit := debug.SetMemoryLimit(-1)
-	if limit == math.MaxInt64 {
-		return limit
+	if limit == math.MaxInt64 || limit == observed.Load() {
+		return math.MaxInt64
 	}
 	used := []metrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}, {Name: "/memory/classes/heap/free:bytes"}}
 	metrics.Read(used)
@@ -132,6 +133,9 @@ func (s system) number(file string) (int64, bool) {
 	return 0, false
 }
 
+// observed is the limit that Observe has set, which is not one of its own.
+var observed atomic.Int64
+
 // Observe makes the garbage collector work harder before a limit of the system is reached, of
 // which it knows nothing by itself, unless GOMEMLIMIT says what it should do.
 func Observe() {
@@ -142,5 +146,7 @@ func Observe() {
 	const share = 0.95 // for stacks and what the collector does not count
 	total := []metrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
 	metrics.Read(total)
-	debug.SetMemoryLimit(int64(total[0].Value.Uint64()-total[1].Value.Uint64()) + int64(share*float64(free)))
+	most := int64(total[0].Value.Uint64()-total[1].Value.Uint64()) + int64(share*float64(free))
+	observed.Store(most)
+	debug.SetMemoryLimit(most)
 }
