@@ -83,7 +83,15 @@ func (m Anderson[T]) Start(s Shape) (Stepper[T], error) {
 		Anderson: m, n: s.Dim, steps: make([]int, s.Batch), accelerated: make([]int, s.Batch),
 		first: make([]float64, s.Batch), least: make([]float64, s.Batch),
 	}
-	if w := min(m.Window, s.MaxEvals); m.Form == "qr" {
+	w := min(m.Window, s.MaxEvals)
+	states := 2 * float64(w)
+	if m.Form != "qr" { // their products
+		states += 8 * float64(w) * float64(w) / float64(2*s.Dim*elemSize[T]())
+	}
+	if err := fits[T](s, states, "the window of Anderson's method", "lower window"); err != nil {
+		return nil, err
+	}
+	if m.Form == "qr" {
 		a.window = newQRWindow[T](s.Batch, w, s.Dim, m.Mixing, m.Drop)
 	} else {
 		a.window = newGramWindow[T](s.Batch, w, s.Dim, m.Mixing, m.Regularization)

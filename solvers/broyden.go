@@ -65,6 +65,9 @@ func (m Broyden[T]) Start(s Shape) (Stepper[T], error) {
 	if k < 1 || k > s.MaxEvals {
 		k = s.MaxEvals
 	}
+	if err := fits[T](s, 2*float64(k), "the pairs of Broyden's method", "lower memory, or max_evals where it is negative"); err != nil {
+		return nil, err
+	}
 	b, n := s.Batch, s.Dim
 	q := &broyden[T]{
 		Broyden: m, m: k, n: n,
@@ -188,12 +191,23 @@ func (q *broyden[T]) update(b int, dz, g, h []T, noise float64, another bool) {
 	if !(size > noise && math.Abs(d) > eps[T]()*norm(v)*size) {
 		return
 	}
-	if another {
+	scale := T(1 / d)
+	inRange := scale != 0 && scale-scale == 0
+	if !inRange { // v takes its share
+		length := norm(v)
+		divide(v, length)
+		d /= length
+	}
+	switch {
+	case another:
 		q.ApplyH(b, dg, q.t)
 		kernels.Sub(u, dz, q.t)
-		kernels.Scale(u, T(1/d), u)
-	} else {
-		kernels.Scale(u, T(-1/d), h)
+		divide(u, d)
+	case inRange:
+		kernels.Scale(u, -scale, h)
+	default:
+		kernels.Neg(u, h)
+		divide(u, d)
 	}
 	q.pairs[b]++
 	kernels.Axpy(T(kernels.Dot(v, q.gNew)), u, h)

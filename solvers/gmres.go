@@ -27,7 +27,11 @@ func (m GMRES[T]) Start(s Shape) (Stepper[T], error) {
 	if m.Restart < 1 {
 		return nil, fmt.Errorf("solvers: GMRES.Restart: expected at least 1, found %d", m.Restart)
 	}
-	return &gmres[T]{krylov: newKrylov[T](s, m.Restart, true), target: make([]float64, s.Batch)}, nil
+	k, err := newKrylov[T](s, m.Restart, true)
+	if err != nil {
+		return nil, err
+	}
+	return &gmres[T]{krylov: k, target: make([]float64, s.Batch)}, nil
 }
 
 type gmres[T Float] struct {

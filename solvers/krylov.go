@@ -30,8 +30,11 @@ type krylov[T Float] struct {
 	coeff  []float64 // [m]
 }
 
-func newKrylov[T Float](s Shape, m int, affine bool) *krylov[T] {
+func newKrylov[T Float](s Shape, m int, affine bool) (*krylov[T], error) {
 	m = max(1, min(m, s.Dim, s.MaxEvals))
+	if err := fits[T](s, float64(m)*(1+8/float64(elemSize[T]())*float64(m)/float64(s.Dim)), "the basis of GMRES", "lower restart"); err != nil {
+		return nil, err
+	}
 	b, n := s.Batch, s.Dim
 	return &krylov[T]{
 		n: n, m: m, product: newProduct[T](s, affine),
@@ -39,7 +42,7 @@ func newKrylov[T Float](s Shape, m int, affine bool) *krylov[T] {
 		s: make([]T, b*n), rest: make([]float64, b), why: make([]Breakdown, b), used: make([]int, b),
 		v: make([]T, b*(m+1)*n), h: make([]float64, b*m*(m+1)), cs: make([]float64, b*m), sn: make([]float64, b*m),
 		rhs: make([]float64, b*(m+1)), coeff: make([]float64, m),
-	}
+	}, nil
 }
 
 func (k *krylov[T]) bytes() int {
@@ -63,7 +66,7 @@ func (k *krylov[T]) solve(it *Iterate[T], target []float64) error {
 		k.used[i], k.why[i], k.rest[i] = 0, NoBreakdown, g
 		v := k.basis(i, 0)
 		kernels.Sub(v, it.FZ[i*n:(i+1)*n], it.Z[i*n:(i+1)*n])
-		kernels.Scale(v, T(1/g), v)
+		divide(v, g)
 		k.rhs[i*(k.m+1)] = g
 		if it.Left(i) > 1 {
 			k.at[live] = i

@@ -33,8 +33,12 @@ func (m NewtonGMRES[T]) Start(s Shape) (Stepper[T], error) {
 	case !(m.Forcing > 0 && m.Forcing < 1):
 		return nil, fmt.Errorf("solvers: NewtonGMRES.Forcing: expected above 0 and below 1, found %v", m.Forcing)
 	}
+	k, err := newKrylov[T](s, m.Restart, false)
+	if err != nil {
+		return nil, err
+	}
 	return &newtonGMRES[T]{
-		NewtonGMRES: m, krylov: newKrylov[T](s, m.Restart, false), search: newSearch[T](s),
+		NewtonGMRES: m, krylov: k, search: newSearch[T](s),
 		before: make([]float64, s.Batch), forced: make([]float64, s.Batch),
 		eta: make([]float64, s.Batch), target: make([]float64, s.Batch), at: make([]int, 0, s.Batch),
 	}, nil

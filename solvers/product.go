@@ -7,8 +7,8 @@ import "math"
 //
 //	J v ≈ (f(z + σv) − f(z)) / σ,  ‖v‖ = 1,
 //
-// with σ = √eps·max(1, ‖z‖), or as large as z and f(z) where f is affine and the
-// difference exact for any σ.
+// with σ = √eps·max(‖z‖, ‖f(z)‖), or without the √eps where f is affine and the difference
+// exact for any σ; 1 for ‖z‖ where both are 0.
 type product[T Float] struct {
 	affine bool
 	zt     []T // [batch, dim]
@@ -48,23 +48,24 @@ func (p *product[T]) apply(it *Iterate[T], at, rows []int, v, jv []T) error {
 	}
 	for k, i := range at {
 		fz, to := it.FZ[i*n:(i+1)*n], jv[k*n:(k+1)*n]
-		inv := T(1 / p.sigma(it, i))
 		for j, x := range fz {
-			to[j] = (to[j] - x) * inv
+			to[j] -= x
 		}
+		divide(to, p.sigma(it, i))
 	}
 	return nil
 }
 
 func (p *product[T]) sigma(it *Iterate[T], i int) float64 {
 	n := it.Dim()
-	size := norm(it.Z[i*n : (i+1)*n])
+	z, fz := it.Z[i*n:(i+1)*n], it.FZ[i*n:(i+1)*n]
+	_, size := norms(z, fz)
+	_, image := norms(fz, z)
+	if size = max(size, image); size == 0 {
+		size = 1
+	}
 	if p.affine {
-		size = max(size, norm(it.FZ[i*n:(i+1)*n]))
-		if size == 0 {
-			return 1
-		}
 		return size
 	}
-	return math.Sqrt(eps[T]()) * max(1, size)
+	return math.Sqrt(eps[T]()) * size
 }

@@ -58,9 +58,9 @@ func (l *search[T]) run(it *Iterate[T], at []int, s []T, eta []float64) error {
 			if eta != nil {
 				e = eta[i]
 			}
-			g := kernels.SquaredDistance(ft, zt)
+			g, _ := norms(ft, zt)
 			bound := (1 - armijo*l.t[i]*(1-e)) * it.GNorm[i]
-			switch ok := g <= bound*bound; { // false for NaN
+			switch ok := g <= bound; { // false for NaN
 			case ok, it.Left(i) <= 0 && kernels.AllFinite(ft):
 				copy(it.Z[i*n:(i+1)*n], zt)
 				copy(it.FZ[i*n:(i+1)*n], ft)

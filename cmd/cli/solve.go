@@ -15,6 +15,7 @@ import (
 
 	"attractor/deq"
 	"attractor/deq/stability"
+	"attractor/internal/budget"
 	"attractor/internal/catalog"
 	"attractor/internal/config"
 	"attractor/internal/kernels"
@@ -269,6 +270,10 @@ func solveLayer[T deq.Float](ctx context.Context, r *solveResult, l *deq.Layer[T
 	var bad *solvers.SettingError
 	if errors.As(err, &bad) {
 		return usagef("%s: expected %s, found %v", f.given(bad), bad.Expected, bad.Found)
+	}
+	var large *budget.Error
+	if errors.As(err, &large) {
+		return fmt.Errorf("%s: %w", r.Solver, err)
 	}
 	if err != nil {
 		return usagef("%s: %w", r.Solver, err)
