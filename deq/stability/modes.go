@@ -193,7 +193,7 @@ func BulkRadius(j *mat.Dense, values []complex128) (radius, edge float64, err er
 	for _, s := range singular {
 		whole += s * s
 	}
-	radius, edge = bulk(len(values), whole, singular, values)
+	radius, edge = bulk(len(singular), whole, singular, values)
 	return radius, edge, nil
 }
 
