@@ -36,18 +36,33 @@ func phaseFigure(r *analyzeResult, p *stability.Portrait) figure.Figure {
 			line("unstable directions", [][2]float64{{a[0] - h*d[0], a[1] - h*d[1]}, {a[0] + h*d[0], a[1] + h*d[1]}}, figure.Vermillion, 1.6)
 		}
 	}
-	stable := figure.Points{Name: "stable", Color: figure.Blue}
-	saddles := figure.Points{Name: "unstable", Color: figure.Vermillion, Hollow: true}
-	for i, q := range r.found {
-		to := &saddles
-		if q.Status == stability.Stable {
-			to = &stable
-		}
-		to.X, to.Y = append(to.X, p.Points[i][0]), append(to.Y, p.Points[i][1])
+	groups := []struct {
+		figure.Points
+		holds func(status string) bool
+	}{
+		{figure.Points{Name: "stable", Color: figure.Blue}, func(s string) bool { return s == stability.Stable }},
+		{figure.Points{Name: "unstable", Color: figure.Vermillion, Hollow: true}, func(s string) bool { return s == stability.Saddle }},
+		{figure.Points{Name: "marginal", Color: figure.Green}, func(s string) bool { return s == stability.Marginal }},
+		{figure.Points{Name: "continuum", Color: figure.Green, Dots: true}, func(s string) bool { return s == stability.Extended }},
+		{figure.Points{Name: "slow", Color: figure.Gray, Hollow: true}, func(s string) bool { return s == stability.Slow }},
 	}
-	for _, points := range []figure.Points{stable, saddles} {
-		if len(points.X) > 0 {
-			panel.Points = append(panel.Points, points)
+	for _, g := range groups {
+		for i, q := range r.found {
+			if !g.holds(q.Status) {
+				continue
+			}
+			at := [][2]float64{p.Points[i]}
+			for _, z := range p.Continua[i] { // as far as the trajectories go
+				if max(math.Abs(z[0]), math.Abs(z[1])) <= 1.1*width {
+					at = append(at, z)
+				}
+			}
+			for _, z := range at {
+				g.X, g.Y = append(g.X, z[0]), append(g.Y, z[1])
+			}
+		}
+		if len(g.X) > 0 {
+			panel.Points = append(panel.Points, g.Points)
 		}
 	}
 	return figure.Figure{Title: "State space of " + r.File, Panels: []figure.Panel{panel}, Names: figure.NamesAbove, Width: 330, Height: 280}

@@ -14,8 +14,8 @@
 // variants, and a Flosser moves them to a target.
 //
 // FixedPoints searches for the points where the dynamics rest, and tells their kinds by their
-// spectra; ScanLoop finds them all for a network with one feedback loop. Settle, Along, AtRandom and
-// Graph tell where the dynamics lead; Modes hold the linear response of a fixed point and the loop that
+// spectra, where rounding leaves them open and where they are a whole line or ring too; ScanLoop finds them all for a network with one feedback loop. Settle, Along, AtRandom and
+// Graph tell where the dynamics lead, and Cycles on which periodic orbits; Modes hold the linear response of a fixed point and the loop that
 // would move its eigenvalues; BulkRadius and Split part a spectrum; Geometry
 // tells how the vectors of a loop lie to each other; SVCCA, Distances and MDS compare networks.
 //

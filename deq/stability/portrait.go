@@ -15,6 +15,7 @@ import (
 type Portrait struct {
 	Paths    [][][2]float64 // trajectories, by step
 	Points   [][2]float64   // fixed points, in their order
+	Continua [][][2]float64 // by fixed point: states that were seen of a continuum
 	Unstable [][][2]float64 // by fixed point: its unstable unit directions
 	Variance [2]float64     // fractions that the components have
 }
@@ -117,6 +118,13 @@ func Draw[T deq.Float](ctx context.Context, l *deq.Layer[T], x []T, points []Fix
 	zero := make([]float64, n)
 	for i, p := range points {
 		out.Points = append(out.Points, project(p.Z, mean))
+		var seen [][2]float64
+		if p.Continuum != nil {
+			for _, q := range p.Continuum.samples {
+				seen = append(seen, project(q.z, mean))
+			}
+		}
+		out.Continua = append(out.Continua, seen)
 		var lines [][2]float64
 		for _, d := range leave[i] {
 			lines = append(lines, project(d, zero))
