@@ -713,7 +713,7 @@ func (r *analyzeResult) fixed() (count int) {
 // attracts says that random states may settle at a point.
 func (r *analyzeResult) attracts(i int) bool {
 	status := r.FixedPoints[i].Status
-	return status == stability.Stable || status == stability.Marginal || status == stability.Extended
+	return r.FixedPoints[i].Kinks > 0 && r.FixedPoints[i].Basin > 0 || status == stability.Stable || status == stability.Marginal || status == stability.Extended
 }
 
 // describe writes what is special about a point.

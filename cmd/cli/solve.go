@@ -71,7 +71,8 @@ func (p *program) solveCommand() *cobra.Command {
 		Short: "find the fixed points of a network of your own",
 		Long: `Solve finds the fixed points z = φ(Wz + Ux + b) of the network in FILE by a solver of your
 choice, and the spectral radius of the Jacobian there: a fixed point is stable under
-z ← φ(Wz + Ux + b) where it is below 1.
+z ← φ(Wz + Ux + b) where it is below 1. At a kink of relu, where there is no Jacobian, it is the factor by which
+perturbations grow most.
 
 FILE is .npz (numpy.savez) or .safetensors with the arrays
 
@@ -323,6 +324,13 @@ func addRadii[T deq.Float](ctx context.Context, r *solveResult, l *deq.Layer[T],
 		return err
 	}
 	for i, b := range rows {
+		factor, kinks, err := stability.OnKinks(ctx, found, i)
+		if err != nil {
+			return err
+		}
+		if kinks > 0 {
+			radii[i] = factor
+		}
 		r.Samples[b].Radius = train.Number(radii[i])
 	}
 	r.Radius = train.Number(slices.Max(radii))

@@ -120,6 +120,8 @@ func (s *search[T]) neutral(ctx context.Context, z, before []float64, points []F
 		switch d := distanceTo(z, p); {
 		case p.Status == Marginal && d < min(near, best) && moved < still*near && d <= distanceTo(before, p):
 			end, best = i, d
+		case p.rays != nil && d < min(1e-6*near, best) && moved <= d && d <= distanceTo(before, p):
+			end, best = i, d // which is left to some sides only
 		case p.Status == Extended && moved < still*near:
 			left, err := s.approach(ctx, p.Continuum, z, 1e-3*near*root)
 			if err != nil {

@@ -8,6 +8,7 @@ import (
 
 	"attractor/deq"
 	"attractor/internal/kernels"
+	"attractor/internal/options"
 	"attractor/internal/rng"
 
 	"gonum.org/v1/gonum/mat"
@@ -186,6 +187,7 @@ func (s *search[T]) onKinks(ctx context.Context, p *FixedPoint) (bool, error) {
 	p.Gap, p.GapError = best.rate, best.err
 	if s.Dynamics != "rate" {
 		p.Gap = math.Expm1(best.rate)
+		p.GapError = best.err * math.Exp(best.rate)
 	}
 	if err := c.eigenvalues(p, best.last); err != nil {
 		return true, err
@@ -206,6 +208,18 @@ func (s *search[T]) onKinks(ctx context.Context, p *FixedPoint) (bool, error) {
 		p.Index = 1 // of whatever returns from everywhere nearby
 	}
 	return true, nil
+}
+
+// OnKinks returns by what factor perturbations of a fixed point of one sample grow in a step at most, and on how many kinks of
+// the cell that matter it is: with none it has a Jacobian, whose spectral radius tells that. See FixedPoint.Kinks.
+func OnKinks[T deq.Float](ctx context.Context, e *deq.Equilibrium[T], sample int) (factor float64, kinks int, err error) {
+	l := e.Layer()
+	s := &search[T]{Finder: options.WithDefaults(Finder{}), layer: l, x: e.X[sample*l.Inputs : (sample+1)*l.Inputs]}
+	p := FixedPoint{Z: widen(e.Z[sample*l.Units : (sample+1)*l.Units])}
+	if on, err := s.onKinks(ctx, &p); !on || err != nil {
+		return math.NaN(), 0, err
+	}
+	return 1 + p.Gap, p.Kinks, nil
 }
 
 // distinct adds a direction to those that are told apart by more than a hundredth, the first few.

@@ -199,3 +199,20 @@ func TestEdgesFromKinks(t *testing.T) {
 		t.Errorf("%+v, %v", edges, err)
 	}
 }
+
+// States that come to rest at a point on kinks from a side to which it is not left count there.
+func TestRestsOnOneSide(t *testing.T) {
+	l := own(t, "relu", 2)
+	p := rest(t, l, "map")
+	ends, err := stability.Settle(ctx, l, nil, []float64{-1, 1, -1e-3, 1e-9}, []stability.FixedPoint{p}, stability.Basins{Steps: 100})
+	if err != nil || !slices.Equal(ends, []int{0, stability.Nowhere, 0, stability.Nowhere}) {
+		t.Errorf("%v, %v", ends, err)
+	}
+	here, err := l.At([]float64{0}, []float64{0})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if factor, kinks, err := stability.OnKinks(ctx, here, 0); err != nil || kinks != 1 || !(math.Abs(factor-2) <= 1e-9) {
+		t.Errorf("%g on %d, %v", factor, kinks, err)
+	}
+}
