@@ -16,7 +16,8 @@ import (
 func checkMemory[T deq.Float](c Config[T], p Parts[T], data *tasks.Dataset) error {
 	need := estimate(c, p, data)
 	units := c.Model.Value.Units()
-	return budget.Fit(need, fmt.Sprintf("a run with %d units, a batch of %d and rule %q", units, batchOf(c, data), c.Rule.Name),
+	budget.Collect(need)
+	return budget.Fit((1+budget.Garbage)*need, fmt.Sprintf("a run with %d units, a batch of %d and rule %q", units, batchOf(c, data), c.Rule.Name),
 		"use fewer units, a smaller batch, or a larger train.shard, of which each holds gradients of its own")
 }
 
@@ -49,7 +50,7 @@ func estimate[T deq.Float](c Config[T], p Parts[T], data *tasks.Dataset) float64
 	sizes := []int{96, 192, 288, 384} // of which the panels of packed weights have no remainder
 	const few = 64                    // times as much in the worst case, such as a Jacobian of every sample
 	last := sizes[len(sizes)-1]
-	if few*least < float64(free) || least > float64(free) || units <= last || states*float64(last) > 1<<28 {
+	if few*least < float64(free) || least > few*float64(free) || units <= last || states*float64(last) > 1<<28 {
 		return least
 	}
 	var bytes [4]float64

@@ -150,3 +150,17 @@ func Observe() {
 	observed.Store(most)
 	debug.SetMemoryLimit(most)
 }
+
+// Garbage is the part of what is held that the collector lets pile up on top of it, for work that
+// holds much: see Collect.
+const Garbage = 0.1
+
+// Collect makes the garbage collector start at that part, rather than when memory has doubled, for
+// work that holds so many bytes, 64 MiB or more: of arrays of numbers, which it does not look into, and so
+// at next to no cost. GOGC overrules it.
+func Collect(held float64) {
+	const large = 64 << 20
+	if held >= large && os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(int(100 * Garbage))
+	}
+}
