@@ -28,7 +28,7 @@ func (c *course) large(f float64, n int) bool {
 func (s *Solver[T]) confirms(i int, g, f float64) (bool, error) {
 	n, b := s.dim, s.it.Rows[i]
 	c := &s.courses[b]
-	part, noise := math.Sqrt(math.Sqrt(eps[T]())), rounding*eps[T]()*f
+	part, noise := math.Sqrt(math.Sqrt(s.eps)), rounding*s.eps*f
 	drive := 0.0
 	if c.start == 0 {
 		drive = c.first
@@ -69,12 +69,11 @@ func (s *Solver[T]) confirms(i int, g, f float64) (bool, error) {
 	return false, nil
 }
 
-// vanishes says whether row i has shrunk away to a fixed point at 0, near which no relative test need be met:
-// both ‖f‖ and ‖g‖ are the tolerance times the first size, and f(0) = 0. It costs one evaluation; the solution is 0.
-func (s *Solver[T]) vanishes(i int, g, f float64) (bool, error) {
+// vanishes says whether row i, whose ‖f‖ and ‖g‖ are within the tolerance of the first size, has shrunk away to a fixed
+// point at 0, near which no relative test need be met: f(0) = 0. It costs one evaluation; the solution is 0.
+func (s *Solver[T]) vanishes(i int) (bool, error) {
 	b := s.it.Rows[i]
-	c := &s.courses[b]
-	if least := s.settings.RTol * c.size(); c.notZero || f > least || g > least || s.evals[b] >= s.settings.MaxEvals {
+	if s.evals[b] >= s.settings.MaxEvals {
 		return false, nil
 	}
 	clear(s.trial)
@@ -82,7 +81,7 @@ func (s *Solver[T]) vanishes(i int, g, f float64) (bool, error) {
 		return false, err
 	}
 	if _, f := maxNorms(s.trialF, s.trial); f != 0 {
-		c.notZero = true
+		s.courses[b].notZero = true
 		return false, nil
 	}
 	s.record(b, 0)

@@ -75,13 +75,13 @@ func (s *Solver[T]) judge(i int) error {
 	if rank < 0.99*c.mark {
 		c.mark, c.markEvals, c.markStep = rank, s.evals[b], s.it.K
 	}
-	if noise := rounding * eps[T]() * f; g < c.least-noise/2 {
+	if noise := rounding * s.eps * f; g < c.least-noise/2 {
 		c.least, c.leastEvals = g, s.evals[b]
 	} else if g > 1.05*c.least+noise {
 		c.aboveEvals = s.evals[b]
 	}
 	reached := r <= 1
-	if reached && c.large(f, n) && max(g, rounding*eps[T]()*f) > t.absolute() {
+	if reached && c.large(f, n) && max(g, rounding*s.eps*f) > t.absolute() {
 		var err error
 		if reached, err = s.confirms(i, g, f); err != nil {
 			return err
@@ -98,8 +98,10 @@ func (s *Solver[T]) judge(i int) error {
 	case t.Growth > 0 && g > t.Growth*c.first:
 		s.status[b] = Diverged
 	default:
-		if found, err := s.vanishes(i, g, f); found || err != nil {
-			return err
+		if least := t.RTol * c.size(); f <= least && g <= least && !c.notZero {
+			if found, err := s.vanishes(i); found || err != nil {
+				return err
+			}
 		}
 		s.status[b] = s.tires(i, r, f)
 	}
@@ -127,7 +129,7 @@ func (s *Solver[T]) overflow(b int, z, fz []T) {
 	s.status[b] = NonFinite
 	_, f := maxNorms(fz, z)
 	_, size := maxNorms(z, z)
-	if f == f && s.it.K > 0 && size*eps[T]() > c.size() { // it has run off
+	if f == f && s.it.K > 0 && size*s.eps > c.size() { // it has run off
 		s.status[b] = Diverged
 	}
 	if s.evals[b] == 1 {

@@ -17,6 +17,7 @@ type Solver[T Float] struct {
 	settings   Settings
 	stepper    Stepper[T]
 	stepEvals  int // that a step takes at least
+	eps        float64
 
 	problem Problem[T]
 	report  Report
@@ -63,7 +64,7 @@ func New[T Float](m Method[T], batch, dim int, s Settings) (*Solver[T], error) {
 		return nil, err
 	}
 	v := &Solver[T]{
-		batch: batch, dim: dim, settings: s, stepper: stepper, stepEvals: 1,
+		batch: batch, dim: dim, settings: s, stepper: stepper, stepEvals: 1, eps: eps[T](),
 		bestF: make([]T, batch*dim),
 		rows:  make([]int, batch), z: make([]T, batch*dim), fz: make([]T, batch*dim),
 		gnorm: make([]float64, batch), r: make([]float64, batch), fresh: make([]bool, batch),
