@@ -142,14 +142,14 @@ func (s *Solver[T]) overflow(b int, z, fz []T) {
 // these limits on the way to infinity.
 //
 // It has stalled when there is no new best by 1 % in as many evaluations as Settings.Stall says, or in an eighth of
-// all so far, unless throughout the last half of these the residual was the least or near it, and fell, by
+// all so far, unless throughout the last half of these the residual was the least or near it, and it fell, by
 // however little: a contraction that is slow but steady goes on, a cycle, chaos or rounding does not.
 func (s *Solver[T]) tires(i int, r, f float64) Status {
 	b := s.it.Rows[i]
 	c, t, evals := &s.courses[b], &s.settings, s.evals[b]
 	end := Unfinished
 	window := max(t.Stall, evals/8)
-	steady := c.aboveEvals <= evals-window/2 && c.leastEvals > evals-window/2
+	steady := c.aboveEvals <= evals-window/2 && c.leastEvals > evals-window
 	if t.Stall > 0 && evals-c.markEvals >= window && s.it.K-c.markStep >= stallSteps && !steady {
 		end = Stalled
 	} else if evals+s.stepEvals > t.MaxEvals {

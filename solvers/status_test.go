@@ -287,6 +287,42 @@ func fixedPointAtZero[T solvers.Float](t *testing.T) {
 	}
 }
 
+// What theory promises is found, at any scale and rate: by Picard's iteration on contractions, by Newton's method and the
+// linear ones on affine maps.
+func TestFoundProperty(t *testing.T) {
+	t.Run("float64", foundProperty[float64])
+	t.Run("float32", foundProperty[float32])
+}
+
+func foundProperty[T solvers.Float](t *testing.T) {
+	affine := []solvers.Method[T]{solvers.Newton[T]{}, solvers.NewtonGMRES[T]{}, solvers.LU[T]{}, solvers.GMRES[T]{}}
+	rapid.Check(t, func(t *rapid.T) {
+		r := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 0))
+		n := rapid.IntRange(1, 5).Draw(t, "n")
+		phi := rapid.SampledFrom([]string{"identity", "tanh", "relu"}).Draw(t, "phi")
+		scale := math.Pow(10, rapid.Float64Range(-12, 12).Draw(t, "scale"))
+		rate := rapid.SampledFrom([]float64{0.1, 0.5, 0.9, 0.99, 0.999, 0.9999}).Draw(t, "rate")
+		start := rapid.SampledFrom([]float64{0, 1, 100}).Draw(t, "start")
+		m := newNetMap[T](r, n, phi, scale, rate, false)
+		if rapid.Bool().Draw(t, "at zero") {
+			clear(m.b)
+		}
+		var method solvers.Method[T] = solvers.Picard[T]{}
+		if phi == "identity" && rapid.Bool().Draw(t, "affine") {
+			method = rapid.SampledFrom(affine).Draw(t, "method")
+		}
+		z := make([]T, n)
+		for i := range z {
+			z[i] = T(scale * start * r.NormFloat64())
+		}
+		rep, err := solvers.Solve(context.Background(), m.problem(), z, method, solvers.Settings{MaxEvals: 1000000})
+		if err != nil || rep.Err() != nil {
+			g, f := m.residual(z)
+			t.Fatalf("%T: %v, %v: ‖g‖ = %g at ‖f‖ = %g", method, err, rep.Err(), g, f)
+		}
+	})
+}
+
 // Samples of very different scale in one batch are each solved as if alone.
 func TestScalesInOneBatch(t *testing.T) {
 	t.Run("float64", scalesInOneBatch[float64])
