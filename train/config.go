@@ -72,7 +72,7 @@ type Settings struct {
 	Shard       int     `default:"32" doc:"samples that one core solves at a time" max:"1e9: no batch has more samples"`
 	Workers     int     `doc:"cores; 0 is all" max:"1e5: no machine has more cores"`
 	NonFinite   string  `default:"stop" doc:"at a NaN or infinity in loss or gradient: stop, skip the update, or skip it and halve the learning rate" choices:"stop,skip,halve"`
-	Unconverged string  `default:"continue" doc:"when samples do not converge: go on with their best iterates and count them, or stop" choices:"continue,stop"`
+	Unconverged string  `default:"continue" doc:"when samples do not converge: continue goes on with their best iterates and counts them, and ends a run of which no solve of an epoch converged; stop ends at the first; accept goes on whatever fails" choices:"continue,stop,accept"`
 	Holdout     bool    `doc:"train on four fifths of the training data and test on the rest; the test data stays untouched"`
 	WarmStart   string  `default:"off" doc:"where the solves of a sample begin: off is 0 (the adjoint: its right-hand side), otherwise where those of the epoch before have ended" choices:"off,forward,adjoint,both"`
 	Certificate int     `doc:"steps between two certificates of the gradient in the records: residuals and a finite difference along a random direction; 0 is none" max:"1e12: no run has more updates"`

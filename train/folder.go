@@ -58,7 +58,7 @@ type Result struct {
 	EvalsPerStep Number     `json:"evals_per_step"` // evaluations of cell and adjoint per step and sample
 	PeakBytes    int        `json:"peak_bytes"`     // of layer, solvers, rule and optimiser
 	WallS        float64    `json:"wall_s"`         // within the steps
-	Status       string     `json:"status"`         // Done, Diverged or Interrupted
+	Status       string     `json:"status"`         // Done, Diverged, Unsolved or Interrupted
 	Reason       string     `json:"reason,omitempty"`
 	Metrics      string     `json:"metrics_sha256,omitempty"` // SHA-256 of metrics.jsonl
 }
@@ -76,6 +76,7 @@ type TrainScore struct {
 const (
 	Done        = "done"
 	Diverged    = "diverged"
+	Unsolved    = "unsolved"    // no solve of an epoch has converged
 	Interrupted = "interrupted" // can be continued
 )
 
@@ -289,10 +290,10 @@ func (r *Run[T]) path(file string) string { return filepath.Join(r.Dir, file) }
 //
 // When ctx is cancelled the state is saved, the result has the status Interrupted, and the
 // error wraps that of ctx. When training diverges the result says so and the error is, or
-// wraps, a *DivergedError.
+// wraps, a *DivergedError, and when no solve of an epoch converges an *UnsolvedError.
 func (r *Run[T]) Train(ctx context.Context, notify func(StepRecord, *EpochRecord)) (*Result, error) {
 	if r.ended != nil {
-		if r.ended.Status == Diverged {
+		if r.ended.Status != Done {
 			return r.ended, errors.New(r.ended.Reason)
 		}
 		return r.ended, nil
@@ -317,6 +318,9 @@ func (r *Run[T]) Train(ctx context.Context, notify func(StepRecord, *EpochRecord
 				return nil, err
 			}
 			notify(last, e)
+			if err := r.Unsolved(e); err != nil {
+				return r.stop(ctx, err)
+			}
 			continue
 		}
 		s, err := r.step(ctx)
@@ -386,10 +390,15 @@ func (r *Run[T]) stop(ctx context.Context, cause error) (*Result, error) {
 		return nil, errors.Join(cause, err)
 	}
 	var diverged *DivergedError
+	var unsolved *UnsolvedError
 	switch {
-	case errors.As(cause, &diverged):
+	case errors.As(cause, &diverged), errors.As(cause, &unsolved):
 		res := r.result(Diverged)
-		res.Reason = diverged.Error()
+		if res.Reason = cause.Error(); unsolved != nil {
+			res.Status = Unsolved
+		} else {
+			res.Reason = diverged.Error()
+		}
 		if s, err := r.Test(ctx); err == nil {
 			res.Test = s
 		}
@@ -457,8 +466,8 @@ func (r *Result) check(task, model, rule string, seed uint64) error {
 	if r.Task != task || r.Model != model || r.Rule != rule || r.Seed != seed {
 		return fmt.Errorf("found that of the task %q, model %q, rule %q and seed %d, where %s says %q, %q, %q and %d", r.Task, r.Model, r.Rule, r.Seed, ConfigFile, task, model, rule, seed)
 	}
-	if r.Status != Done && r.Status != Diverged {
-		return fmt.Errorf("status: expected %s or %s, found %q", Done, Diverged, r.Status)
+	if r.Status != Done && r.Status != Diverged && r.Status != Unsolved {
+		return fmt.Errorf("status: expected %s, %s or %s, found %q", Done, Diverged, Unsolved, r.Status)
 	}
 	for _, v := range []struct {
 		name    string

@@ -119,6 +119,7 @@ type counter struct {
 	integer *int64
 	whole   *int
 	float   *float64
+	added   bool // checkpoints of earlier versions do not have it: 0
 }
 
 func (p *progress) counters(metrics, optimizer *int64, peak *int) []counter {
@@ -135,6 +136,7 @@ func (p *progress) counters(metrics, optimizer *int64, peak *int) []counter {
 		{name: "epoch/samples", whole: &p.Epoch.Samples},
 		{name: "epoch/loss", float: &p.Epoch.Loss},
 		{name: "epoch/correct", float: &p.Epoch.Correct},
+		{name: "epoch/unconverged", whole: &p.Epoch.Failed, added: true},
 		{name: "optimizer_steps", integer: optimizer},
 		{name: "metrics_bytes", integer: metrics},
 		{name: "peak_bytes", whole: peak},
@@ -238,6 +240,9 @@ func (r *Run[T]) load(path string) (metrics int64, sum string, err error) {
 	var at progress
 	for _, c := range at.counters(&metrics, &steps, &peak) {
 		text, ok := f.Meta[c.name]
+		if !ok && c.added {
+			continue
+		}
 		if !ok {
 			return 0, "", fmt.Errorf("train: %s: expected the text %q, found none: it is not the checkpoint of a run", path, c.name)
 		}

@@ -74,6 +74,7 @@ type EpochSums struct {
 	Samples int
 	Loss    float64
 	Correct float64 // samples, of trials the shares of their steps
+	Failed  int     // samples of which a solve did not converge, also in steps that were skipped
 }
 
 // Step is what an observer sees: one step, after the rule's gradients are there and
@@ -138,6 +139,24 @@ type EpochRecord struct {
 	TrainAccuracy Number `json:"train_accuracy"`
 	TestLoss      Number `json:"test_loss"`
 	TestAccuracy  Number `json:"test_accuracy"`
+	Failed        int    `json:"failed,omitempty"` // samples of which a solve did not converge
+}
+
+// UnsolvedError says that no solve of an epoch has converged.
+type UnsolvedError struct{ Epoch, Samples int }
+
+func (e *UnsolvedError) Error() string {
+	return fmt.Sprintf("train: no solve of the %d samples of epoch %d has converged: what was learned rests on no fixed point; use weights or inputs of less gain, another solver, "+
+		"a larger solver.max_evals or solver.rtol (backward.… of the adjoint), or train.unconverged accept where iterates are meant to be cut off", e.Samples, e.Epoch)
+}
+
+// Unsolved returns an *[UnsolvedError] for an epoch of which no solve has converged, unless
+// Settings.Unconverged accepts that.
+func (t *Trainer[T]) Unsolved(e *EpochRecord) error {
+	if t.settings.Unconverged == "accept" || e.Failed < t.fit.N {
+		return nil
+	}
+	return &UnsolvedError{Epoch: e.Epoch, Samples: t.fit.N}
 }
 
 // DivergedError says that training could not go on.
@@ -411,6 +430,7 @@ func (t *Trainer[T]) step(ctx context.Context, observers ...Observer[T]) (StepRe
 	t.Counts.Tangent += spent.Tangent
 	t.Samples += int64(len(batch.Rows))
 	t.Failed += int64(s.Record.Failed)
+	t.Epoch.Failed += s.Record.Failed
 	if s.Record.Skipped == "" {
 		t.Epoch.Samples += len(batch.Rows)
 		t.Epoch.Loss += float64(s.Record.Loss) * rows
@@ -435,7 +455,7 @@ func (t *Trainer[T]) endEpoch(ctx context.Context) (*EpochRecord, error) {
 	if err != nil {
 		return nil, err
 	}
-	e.TestLoss, e.TestAccuracy = score.Loss, score.Accuracy
+	e.TestLoss, e.TestAccuracy, e.Failed = score.Loss, score.Accuracy, t.Epoch.Failed
 	t.Epoch = EpochSums{}
 	t.Scored++
 	return e, nil

@@ -775,8 +775,31 @@ func cite[P any](cat *catalog.Catalog[P], name string) []compare.Citation {
 	return []compare.Citation{{Name: name, Refs: e.Refs}}
 }
 
-// printComparison prints a result for people, or as JSON.
+// printComparison prints a result, and is an error where trials ended as no solve of an epoch converged.
 func (p *program) printComparison(r *compare.Result, dir string) error {
+	if err := p.showComparison(r, dir); err != nil {
+		return err
+	}
+	all, failed, first := 0, 0, ""
+	for _, s := range r.Settings {
+		for _, row := range s.Rules {
+			for _, t := range row.Trials {
+				if all++; t.Unsolved {
+					if failed++; first == "" {
+						first = fmt.Sprintf("%s: %s", trialName(t.Setting, t.Rule, t.Seed), t.Error)
+					}
+				}
+			}
+		}
+	}
+	if failed > 0 {
+		return fmt.Errorf("%d of %d trials have failed: %s", failed, all, first)
+	}
+	return nil
+}
+
+// showComparison prints a result for people, or as JSON.
+func (p *program) showComparison(r *compare.Result, dir string) error {
 	if p.json {
 		return p.printJSON(r)
 	}

@@ -293,6 +293,10 @@ func runTrial[T deq.Float](ctx context.Context, j job, base train.Config[T], par
 		}
 		trial.Curve = append(trial.Curve, point)
 		tell(Event{Setting: j.setting.name, Rule: j.rule, Seed: j.seed, Epoch: epoch.Epoch, Epochs: epochs, Steps: t.Step, Accuracy: point.TestAccuracy})
+		if err := t.Unsolved(epoch); err != nil {
+			trial.Error, trial.Unsolved = err.Error(), true
+			break
+		}
 	}
 	trial.TestLoss, trial.TestAccuracy = math.NaN(), math.NaN()
 	if trial.Error == "" {
