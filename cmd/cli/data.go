@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -45,6 +46,7 @@ kept when its contents have the known SHA-256, and nothing half-written stays.`,
 		},
 	}
 	var from string
+	var timeout time.Duration
 	list := &cobra.Command{
 		Use:   "list",
 		Short: "list the data sets and which of them are there",
@@ -56,12 +58,13 @@ kept when its contents have the known SHA-256, and nothing half-written stays.`,
 		Short: "get a data set from the network",
 		Long: `Fetch gets the files of a data set that are not there yet, over HTTPS from its public sources
 (data list --json shows them), or from another one that holds the same files. It takes up a
-connection that breaks, and honours the proxies of the environment (HTTPS_PROXY, NO_PROXY).`,
+connection that breaks, gives up after --timeout or when more comes than a file can be, and honours the proxies of the environment (HTTPS_PROXY, NO_PROXY).`,
 		Example: fmt.Sprintf(`  %[1]s data fetch fashion-mnist
   %[1]s data fetch mnist --from https://mirror.example/mnist`, p.name),
-		RunE: func(cmd *cobra.Command, args []string) error { return p.dataFetch(cmd.Context(), args, from) },
+		RunE: func(cmd *cobra.Command, args []string) error { return p.dataFetch(cmd.Context(), args, from, timeout) },
 	}
 	fetch.Flags().StringVar(&from, "from", "", "base `URL` that holds the files under their names, as they are or as NAME.gz")
+	fetch.Flags().DurationVar(&timeout, "timeout", 2*time.Hour, "how long it may take in all")
 	imp := &cobra.Command{
 		Use:   "import NAME PATH...",
 		Short: "copy a data set from files, folders or archives that you have",
@@ -269,7 +272,10 @@ func (p *program) finish(s datasets.Set, dir string, files []datasets.Status, er
 	return nil
 }
 
-func (p *program) dataFetch(ctx context.Context, args []string, from string) error {
+func (p *program) dataFetch(ctx context.Context, args []string, from string, timeout time.Duration) error {
+	if timeout <= 0 {
+		return usagef("--timeout: expected a positive duration, found %v", timeout)
+	}
 	if len(args) != 1 {
 		return usagef("expected the name of one data set (%s), found %d arguments", strings.Join(p.dataNames(), ", "), len(args))
 	}
@@ -286,7 +292,7 @@ func (p *program) dataFetch(ctx context.Context, args []string, from string) err
 	}
 	defer work.Close()
 	m := p.meter("fetch " + s.Name)
-	files, err := datasets.Fetcher{Progress: dataProgress(m)}.Fetch(ctx, s, dir, from)
+	files, err := datasets.Fetcher{Progress: dataProgress(m), Timeout: timeout}.Fetch(ctx, s, dir, from)
 	m.end()
 	var bad *datasets.AddressError
 	switch {

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"path"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -23,6 +24,8 @@ type Fetcher struct {
 	Attempts  int               // in a row without a further byte, of which 0 means 4
 	Pause     time.Duration     // before the second attempt; it doubles; 0 means 1 s
 	Idle      time.Duration     // how long nothing may come before the connection is given up; 0 means 30 s
+	Timeout   time.Duration     // for the whole; 0 means 2 h
+	Connects  int               // attempts for a file in all, also where some bytes came; 0 means 100
 	Progress  Progress
 }
 
@@ -58,8 +61,43 @@ func (e *AddressError) Error() string {
 
 // Fetch gets the files of a set that are not in dir yet, from the base URL given or else from
 // the set's own sources, one after the other until one has them. A connection that breaks is
-// taken up where it broke. A file is kept when its sum is right; nothing else is.
+// taken up where it broke. A file is kept when its sum is right; nothing else is. No more than about
+// four times the size of a file is received for it. Errors hold neither the passwords nor the queries of
+// addresses.
 func (f Fetcher) Fetch(ctx context.Context, s Set, dir, from string) ([]Status, error) {
+	f = f.withDefaults()
+	ctx, cancel := context.WithTimeoutCause(ctx, f.Timeout, fmt.Errorf("it takes longer than %v: choose a larger timeout, or another source", f.Timeout))
+	defer cancel()
+	list, err := f.fetch(ctx, s, dir, from)
+	if err != nil && err == ctx.Err() && !errors.Is(err, context.Canceled) {
+		err = context.Cause(ctx)
+	}
+	if err != nil {
+		err = &discreetError{err}
+	}
+	return list, err
+}
+
+// discreetError hides passwords and queries in the text of an error.
+type discreetError struct{ error }
+
+func (e *discreetError) Unwrap() error { return e.error }
+
+func (e *discreetError) Error() string { return discreet(e.error.Error()) }
+
+var (
+	userinfo = regexp.MustCompile(`//[^\s"]*@`)
+	bareUser = regexp.MustCompile(`[^\s"/]+:[^\s"/]*@`) // of a proxy without a scheme
+	query    = regexp.MustCompile(`([a-zA-Z]+://[^\s"?#]*)[?#][^\s"]*?(:?)([\s"]|$)`)
+)
+
+// discreet hides in a text what addresses hold besides host and path.
+func discreet(text string) string {
+	text = bareUser.ReplaceAllString(userinfo.ReplaceAllString(text, "//…@"), "…@")
+	return query.ReplaceAllString(text, "$1?…$2$3")
+}
+
+func (f Fetcher) fetch(ctx context.Context, s Set, dir, from string) ([]Status, error) {
 	bases := s.Sources
 	if from != "" {
 		u, err := url.Parse(from)
@@ -72,14 +110,13 @@ func (f Fetcher) Fetch(ctx context.Context, s Set, dir, from string) ([]Status, 
 	if err != nil {
 		return nil, err
 	}
-	f = f.withDefaults()
 	if len(want) > 0 && s.Archive != "" {
-		err := f.first(ctx, bases, func(base string) error { return f.archive(ctx, s, dir, join(base, s.Archive), list, &want) })
+		err := f.first(ctx, bases, func(base string) error { return f.archive(ctx, s, dir, base, list, &want) })
 		return list, err
 	}
 	for _, file := range want {
 		err := f.first(ctx, bases, func(base string) error {
-			data, err := f.file(ctx, file, join(base, file.Name))
+			data, err := f.file(ctx, file, base)
 			if err != nil {
 				return err
 			}
@@ -109,6 +146,12 @@ func (f Fetcher) withDefaults() Fetcher {
 	if f.Idle == 0 {
 		f.Idle = 30 * time.Second
 	}
+	if f.Timeout == 0 {
+		f.Timeout = 2 * time.Hour
+	}
+	if f.Connects == 0 {
+		f.Connects = 100
+	}
 	return f
 }
 
@@ -136,13 +179,20 @@ func (f Fetcher) first(ctx context.Context, bases []string, get func(base string
 	return errors.Join(errs...)
 }
 
-func join(base, name string) string { return strings.TrimSuffix(base, "/") + "/" + name }
+// join is the address of a file below a base, whose query it keeps.
+func join(base, name string) string {
+	u, err := url.Parse(base)
+	if err != nil {
+		return base
+	}
+	return u.JoinPath(name).String()
+}
 
 // file gets a file, compressed or, where there is no such file, plain.
-func (f Fetcher) file(ctx context.Context, file File, at string) ([]byte, error) {
+func (f Fetcher) file(ctx context.Context, file File, base string) ([]byte, error) {
 	var err error
-	for _, u := range []string{at + ".gz", at} {
-		d := f.download(ctx, u)
+	for _, name := range []string{file.Name + ".gz", file.Name} {
+		d := f.download(ctx, base, name, file.Size)
 		var data []byte
 		if data, err = d.take(file); err == nil {
 			return data, nil
@@ -156,8 +206,9 @@ func (f Fetcher) file(ctx context.Context, file File, at string) ([]byte, error)
 }
 
 // archive gets the files that are wanted out of a .tar.gz.
-func (f Fetcher) archive(ctx context.Context, s Set, dir, at string, list []Status, want *[]File) error {
-	d := f.download(ctx, at)
+func (f Fetcher) archive(ctx context.Context, s Set, dir, base string, list []Status, want *[]File) error {
+	d := f.download(ctx, base, s.Archive, s.Size())
+	at := d.url
 	defer d.Close()
 	r, _, err := unpacked(d)
 	if err != nil {
@@ -205,6 +256,7 @@ func (f Fetcher) archive(ctx context.Context, s Set, dir, at string, list []Stat
 type download struct {
 	Fetcher
 	ctx    context.Context
+	name   string // of the file
 	url    string
 	body   io.ReadCloser
 	cancel context.CancelCauseFunc // of the request
@@ -212,14 +264,22 @@ type download struct {
 	at     int64
 	total  int64  // -1 where the server does not say
 	etag   string // a strong one
+	got    int64  // bytes in all, also those that came again
+	limit  int64  // of them
 	failed int    // attempts in a row
+	tries  int    // in all
 	ended  bool   // all of it has come
 	err    error  // what ended it otherwise
 }
 
-func (f Fetcher) download(ctx context.Context, u string) *download {
-	return &download{Fetcher: f, ctx: ctx, url: u, total: -1}
+// download prepares to get a file whose contents have that size.
+func (f Fetcher) download(ctx context.Context, base, name string, size int64) *download {
+	const times, more = 4, 1 << 20 // as a source may have it compressed or not, and connections break
+	return &download{Fetcher: f, ctx: ctx, name: name, url: join(base, name), total: -1, limit: times*size + more}
 }
+
+// errTooMuch is what ends a download without an end.
+var errTooMuch = errors.New("more comes than the file can be")
 
 // take reads all of it and demands that it is the file.
 func (d *download) take(file File) ([]byte, error) {
@@ -271,9 +331,14 @@ func (d *download) Read(p []byte) (int, error) {
 		n, err := d.body.Read(p)
 		d.idle.Stop() // the time that is needed for what came does not count
 		d.at += int64(n)
+		if d.got += int64(n); d.got > d.limit {
+			d.Close()
+			d.err = &SourceError{URL: d.url, At: d.at, Total: -1, Err: errTooMuch}
+			break
+		}
 		if n > 0 {
 			d.failed = 0
-			d.Progress.tell(path.Base(d.url), d.at, max(d.total, 0))
+			d.Progress.tell(d.name, d.at, max(d.total, 0))
 			return n, nil
 		}
 		switch {
@@ -303,8 +368,9 @@ func (d *download) broken(err error) {
 		source = &SourceError{URL: d.url, At: d.at, Total: d.total, Err: err}
 	}
 	d.failed++
+	d.tries++
 	wait, worth := d.worth(source)
-	if !worth || d.failed >= d.Attempts {
+	if !worth || d.failed >= d.Attempts || d.tries >= d.Connects {
 		d.err = source
 		return
 	}
@@ -331,7 +397,7 @@ func (d *download) worth(err *SourceError) (time.Duration, bool) {
 	switch s := err.Status; {
 	case s == http.StatusRequestTimeout || s == http.StatusTooManyRequests || s >= 500:
 		return wait, true
-	case s != 0 || errors.Is(err, errPlain) || errors.Is(err, errChanged):
+	case s != 0 || errors.Is(err, errPlain) || errors.Is(err, errChanged) || errors.Is(err, errTooMuch):
 		return 0, false
 	}
 	var dns *net.DNSError
@@ -418,7 +484,12 @@ func (d *download) accept(res *http.Response) error {
 			return errChanged
 		}
 		d.total = res.ContentLength
-		if n, err := io.CopyN(io.Discard, res.Body, d.at); err != nil { // the server cannot resume
+		if d.got+d.at > d.limit {
+			return errTooMuch
+		}
+		n, err := io.CopyN(io.Discard, res.Body, d.at)
+		d.got += n
+		if err != nil { // the server cannot resume
 			return fmt.Errorf("of %d bytes again only %d: %w", d.at, n, err)
 		}
 	case http.StatusPartialContent:
