@@ -99,10 +99,8 @@ func widths(m models.Model, f *checkpoint.File) (inputs, outputs int, err error)
 	for k := range 32 { // what a model adds to, as loops to outputs
 		sizes = append(sizes, k+1)
 	}
-	for name, t := range f.Tensors {
-		if strings.HasPrefix(name, paramPrefix) {
-			sizes = append(sizes, t.Shape...)
-		}
+	for _, p := range m.Params(1, 1) { // and no others: all pairs of sizes are tried
+		sizes = append(sizes, f.Tensors[paramPrefix+p.Name].Shape...)
 	}
 	slices.Sort(sizes)
 	sizes = slices.Compact(sizes)

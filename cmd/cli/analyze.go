@@ -18,6 +18,7 @@ import (
 	"attractor/internal/catalog"
 	"attractor/internal/figure"
 	"attractor/internal/kernels"
+	"attractor/internal/quote"
 	"attractor/models"
 	"attractor/train"
 )
@@ -575,7 +576,7 @@ func (p *program) printAnalysis(r *analyzeResult) error {
 	if r.Dynamics == "rate" {
 		law, unit, verdict, border = "dz/dt = −z + f(z)", "unit of time", "Re λ > 1", "Re λ"
 	}
-	fmt.Fprintf(p.stdout, "%s: %d units, %s, %s\n\n", r.File, r.Units, r.Model, law)
+	fmt.Fprintf(p.stdout, "%s: %d units, %s, %s\n\n", quote.Path(r.File), r.Units, r.Model, law)
 	r.discretised(p.stdout)
 	if len(r.FixedPoints) == 0 {
 		fmt.Fprintln(p.stdout, "no fixed points found")

@@ -17,6 +17,7 @@ import (
 	"attractor/internal/catalog"
 	"attractor/internal/datasets"
 	"attractor/internal/folder"
+	"attractor/internal/quote"
 	"attractor/internal/regular"
 	"attractor/train/compare"
 	"attractor/train/tasks"
@@ -225,7 +226,7 @@ func (p *program) dataList() error {
 		what := r.Synopsis
 		if r.Name == ownData {
 			for _, f := range r.Files {
-				what += ", " + f.Name
+				what += ", " + quote.Path(f.Name)
 			}
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", r.Name, r.State, compare.Bytes(r.Bytes), what)
@@ -263,7 +264,7 @@ func (p *program) finish(s datasets.Set, dir string, files []datasets.Status, er
 	}
 	w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
 	for _, f := range files {
-		fmt.Fprintf(w, "%s\t%s\t%s\n", f.State, f.Name, compare.Bytes(f.Size))
+		fmt.Fprintf(w, "%s\t%s\t%s\n", f.State, quote.Path(f.Name), compare.Bytes(f.Size))
 	}
 	if err := w.Flush(); err != nil {
 		return err
@@ -464,7 +465,7 @@ func (p *program) dataVerify(ctx context.Context, args []string) error {
 				if f.Error != "" {
 					text = f.Error // which names the path
 				}
-				fmt.Fprintf(w, "%s\t%s\n", f.State, text)
+				fmt.Fprintf(w, "%s\t%s\n", f.State, quote.Text(text))
 			}
 		}
 		if err := w.Flush(); err != nil {

@@ -103,10 +103,10 @@ type Trial struct {
 	Evals        float64       `json:"evals"` // per step per sample
 	PeakBytes    int64         `json:"peak_bytes"`
 	Diverged     bool          `json:"diverged"`
-	Reason       string        `json:"reason,omitempty"` // why it diverged
-	Error        string        `json:"error,omitempty"`  // why it ended early otherwise; nothing is scored then
+	Reason       string        `json:"reason,omitempty"`   // why it diverged
+	Error        string        `json:"error,omitempty"`    // why it ended early otherwise; nothing is scored then
 	Unsolved     bool          `json:"unsolved,omitempty"` // the error is that no solve of an epoch converged
-	MaxRadius    float64       `json:"max_radius"`       // largest spectral radius of ∂f/∂z seen at a state that was read out
+	MaxRadius    float64       `json:"max_radius"`         // largest spectral radius of ∂f/∂z seen at a state that was read out
 	Curve        []Point       `json:"curve"`
 	Cosine       []CosinePoint `json:"cosine"` // nil when not measured
 	Looks        []Look        `json:"looks,omitempty"`
