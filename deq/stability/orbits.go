@@ -173,7 +173,7 @@ func (c *cycling[T]) orbit(ctx context.Context, z []float64, period, size float6
 	}
 	at, time := z, period
 	var m *mat.Dense
-	left := math.Inf(1)
+	var left float64 // of Φ(z) − z
 	for round := 0; ; round++ {
 		next, derivative, err := c.flow(ctx, at, time, orbitTol, true, nil)
 		if err != nil {
