@@ -12,6 +12,10 @@ type course struct {
 	mark                float64
 	markEvals, markStep int
 
+	// the largest ‖g‖, and how many of the last steps have raised it
+	most  float64
+	rises int
+
 	// the least ‖g‖, but for rounding, and the evaluations by then, and when ‖g‖ was far above it last
 	least                  float64
 	leastEvals, aboveEvals int
@@ -33,6 +37,10 @@ const (
 	// shrunk is the part of its first size below which a state is measured by that part, so that progress towards a
 	// fixed point at 0, where ‖g‖/‖f‖ need not fall, is seen.
 	shrunk = 0.5
+
+	// risen is how many steps in a row have to raise ‖g‖ before it has grown too far: one that leaps, as into
+	// the saturation of a bounded cell or by units of very different scale, comes back.
+	risen = 5
 
 	// rounding times eps‖f‖ is what is taken for the rounding error of ‖g‖.
 	rounding = 4
@@ -65,6 +73,10 @@ func (s *Solver[T]) judge(i int) error {
 	} else if s.it.K&(s.it.K-1) == 0 {
 		c.earlierF, c.laterF = c.laterF, f
 	}
+	if c.rises++; g <= c.most || s.it.K == 0 {
+		c.rises = 0
+	}
+	c.most = max(c.most, g)
 	r, residual := t.measure(g, f)
 	s.it.R[i] = r
 	s.record(b, residual)
@@ -95,7 +107,7 @@ func (s *Solver[T]) judge(i int) error {
 	case reached:
 		s.status[b] = Converged
 	case s.status[b] != Unfinished: // confirms knows
-	case t.Growth > 0 && g > t.Growth*c.first:
+	case t.Growth > 0 && g > t.Growth*c.first && c.rises >= risen:
 		s.status[b] = Diverged
 	default:
 		if least := t.RTol * c.size(); f <= least && g <= least && !c.notZero {

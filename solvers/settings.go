@@ -27,7 +27,7 @@ type Settings struct {
 	Norm     string  `default:"l2" doc:"norm of a sample" choices:"l2,max"`
 	MaxEvals int     `default:"200" doc:"evaluations a sample may spend; a product with the Jacobian counts as one (newton and lu, whose step takes dim + 1: 20·(dim + 1) where that is more)" max:"1e9: no solve takes more evaluations"`
 	Stall    int     `default:"50" doc:"evaluations without a new best by 1 % after which a sample has stalled, and at least an eighth of those spent, unless its residual falls steadily; negative: never" max:"1e9: no solve takes more evaluations"`
-	Growth   float64 `default:"1000" doc:"a sample has diverged when its residual norm exceeds that many times the first; negative: never"`
+	Growth   float64 `default:"1000" doc:"a sample has diverged when its residual norm exceeds that many times the first and has risen to new heights five steps in a row; negative: never"`
 	History  bool    `doc:"record the residual of every iteration"`
 }
 

@@ -515,3 +515,35 @@ func TestNewtonUnits(t *testing.T) {
 		}
 	}
 }
+
+// A residual that leaps once, as into the saturation of a bounded cell or along units of very different scale, comes back:
+// only one that goes on rising has diverged.
+func TestLeapsAreNotDivergence(t *testing.T) {
+	flat := solvers.Problem[float64]{Batch: 1, Dim: 1, F: func(_ []int, z, fz []float64) error {
+		fz[0] = math.Tanh(0.9999*z[0] + 1e-3)
+		return nil
+	}}
+	for name, m := range map[string]solvers.Method[float64]{
+		"picard": solvers.Picard[float64]{}, "anderson": solvers.Anderson[float64]{}, "broyden": solvers.Broyden[float64]{}, "auto": solvers.Auto[float64]{},
+	} {
+		z, rep := solve(t, flat, m, solvers.Settings{MaxEvals: 10000})
+		if rep.Status[0] == solvers.Diverged || name == "picard" && rep.Status[0] != solvers.Converged ||
+			rep.Status[0] == solvers.Converged && !(math.Abs(z[0]-0.142944) <= 1e-5) {
+			t.Errorf("%s: %v at %v after %d evaluations, of a fixed point at 0.142944", name, rep.Status[0], z[0], rep.Evals[0])
+		}
+	}
+	// 0.6 times a rotation of the planes (0, 1) and (2, 3) in units of 1, 1e4, 1e-4 and 1
+	unit := []float64{1, 1e4, 1e-4, 1}
+	scaled := solvers.Problem[float64]{Batch: 1, Dim: 4, F: func(_ []int, z, fz []float64) error {
+		for i := range fz {
+			j, sign := i^1, float64(1-2*(i&1))
+			fz[i] = 1 + 0.6*sign*z[j]*unit[j]/unit[i]
+		}
+		return nil
+	}}
+	for name, m := range map[string]solvers.Method[float64]{"picard": solvers.Picard[float64]{}, "anderson": solvers.Anderson[float64]{}, "newton": solvers.Newton[float64]{}} {
+		if z, rep := solve(t, scaled, m, solvers.Settings{}); rep.Status[0] != solvers.Converged {
+			t.Errorf("units of different scale, %s: %v at %v after %d evaluations", name, rep.Status[0], z, rep.Evals[0])
+		}
+	}
+}
