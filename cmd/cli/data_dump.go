@@ -101,6 +101,9 @@ func (p *program) dataDump(ctx context.Context, f dumpFlags, c train.Config[floa
 	if f.out == "" {
 		f.out = c.Task.Name + "-" + f.split + ".npz"
 	}
+	if err := spareInputs(f.out, texts(c.Task.Value)...); err != nil {
+		return err
+	}
 	arrays := arraysOf(d, split.Select(rows), rows)
 	if err := atomicfile.Write(f.out, func(w io.Writer) error { return npz.Write(w, arrays...) }); err != nil {
 		return err

@@ -295,12 +295,8 @@ type gradientParameter struct {
 
 // writeGradient takes the gradient in one number type.
 func writeGradient[T deq.Float](ctx context.Context, p *program, f gradientFlags, c train.Config[T], parts train.Parts[T], w train.Weights) error {
-	for _, in := range []string{f.weights, f.batch} {
-		a, errA := os.Stat(in)
-		b, errB := os.Stat(f.out)
-		if errA == nil && errB == nil && os.SameFile(a, b) {
-			return usagef("--out %s: it is the file that is read", f.out)
-		}
+	if err := spareInputs(f.out, f.weights, filepath.Join(f.weights, train.CheckpointFile), f.batch); err != nil {
+		return err
 	}
 	data, err := readBatch(f.batch)
 	if err != nil {

@@ -421,8 +421,19 @@ func (r *reader) resolve(g *given) {
 	}
 	g.result = Chosen[any]{part, options.WithDefaults(reflect.ValueOf(opts).Elem().Interface())}
 	if err := validate(g.result.Value); err != nil {
-		r.fail(g.at, g.name, "", err, "%v", err)
+		r.fail(g.blamed(err), g.name, "", err, "%v", err)
 	}
+}
+
+// blamed is the place of the option that Validate complains of, "KEY: …", where it was given, or else of the section.
+func (g *given) blamed(err error) place {
+	key, _, _ := strings.Cut(err.Error(), ":")
+	for _, p := range slices.Backward(g.options) { // the last one given holds
+		if p.key == key {
+			return p.at
+		}
+	}
+	return g.at
 }
 
 // unknownOption is the error about an option that the part does not have: which parts do.
