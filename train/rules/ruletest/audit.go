@@ -235,9 +235,10 @@ func checkOrders(rule rules.Rule[float64], bench func(n int) (*Bench, error)) (e
 	}
 	short, _ := with(rule, "T", shortest) // the units' power does not depend on the steps, but an n^4 on a wait
 	compare("n", short, short, fewUnits)
+	long, _ := with(rule, "T", fewSteps) // what takes a step each is done at most as often as there are steps
 	for symbol, from := range map[string]int{"T": fewSteps, "k": fewTimes} {
-		few, ok := with(rule, symbol, from)
-		if many, _ := with(rule, symbol, growth*from); ok {
+		few, ok := with(long, symbol, from)
+		if many, _ := with(long, symbol, growth*from); ok {
 			compare(symbol, few, many, units)
 			continue
 		}
