@@ -183,6 +183,9 @@ func softplusOp(t *target) expression {
 
 // logOp computes k·log 2 + log m for x = 2ᵏ·m, √½ ≤ m < √2.
 func logOp(t *target) expression {
+	if !t.wide {
+		t.held += 2 // of the 16 registers the computation needs ten
+	}
 	inf := t.constant(math.Inf(1))
 	nan := t.constant(math.NaN())
 	minusInf := t.constant(math.Inf(-1))

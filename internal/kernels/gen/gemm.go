@@ -42,7 +42,10 @@ func emitTile(t *target) {
 	add := t.Load(t.Param("add"), t.GP8()).(reg.GPVirtual)
 	rows := t.Load(t.Param("rows"), t.GP64()).(reg.GPVirtual)
 	cols := t.Load(t.Param("cols"), t.GP64()).(reg.GPVirtual)
-	masks := t.laneMasks(cols, tileVectors)
+	masks := make([]operand.Op, tileVectors)
+	for i, m := range t.laneMasks(cols, tileVectors) {
+		masks[i] = t.putAway(m)
+	}
 
 	// AVX-512 masks loads and stores for nothing; AVX2 has its own code for them.
 	masked := t.wide
@@ -80,7 +83,7 @@ func (t *target) stride(name string) reg.GPVirtual {
 }
 
 // tileOf emits a tile of the given number of rows, its loop over k, and a return.
-func (t *target) tileOf(rows int, label string, masked bool, masks []mask, k, a, rowStep, colStep, b, ldb, c, ldc, add reg.GPVirtual) {
+func (t *target) tileOf(rows int, label string, masked bool, masks []operand.Op, k, a, rowStep, colStep, b, ldb, c, ldc, add reg.GPVirtual) {
 	// Each base register serves three rows.
 	bases := []reg.GPVirtual{a}
 	for i := 3; i < rows; i += 3 {
@@ -125,7 +128,7 @@ func (t *target) tileOf(rows int, label string, masked bool, masks []mask, k, a,
 	eachRow(func(i int, row reg.Register) {
 		for j, v := range sum[i] {
 			if masked {
-				t.loadMasked(vector(row, j), masks[j], v)
+				t.loadMasked(vector(row, j), t.mask(masks[j]), v)
 			} else {
 				t.load(vector(row, j), v)
 			}
@@ -140,7 +143,7 @@ func (t *target) tileOf(rows int, label string, masked bool, masks []mask, k, a,
 	for j := range y {
 		y[j] = t.vec()
 		if masked {
-			t.loadMasked(vector(b, j), masks[j], y[j])
+			t.loadMasked(vector(b, j), t.mask(masks[j]), y[j])
 		} else {
 			t.load(vector(b, j), y[j])
 		}
@@ -163,7 +166,7 @@ func (t *target) tileOf(rows int, label string, masked bool, masks []mask, k, a,
 	eachRow(func(i int, row reg.Register) {
 		for j, v := range sum[i] {
 			if masked {
-				t.storeMasked(v, masks[j], vector(row, j))
+				t.storeMasked(v, t.mask(masks[j]), vector(row, j))
 			} else {
 				t.store(v, vector(row, j))
 			}

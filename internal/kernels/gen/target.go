@@ -146,3 +146,23 @@ func (t *target) laneMasks(n reg.GPVirtual, count int) []mask {
 	}
 	return masks
 }
+
+// putAway keeps a mask of AVX2 on the stack, for a function that has no register for it.
+func (t *target) putAway(m mask) operand.Op {
+	if t.wide {
+		return m
+	}
+	stack := t.AllocLocal(t.bytes())
+	t.VMOVDQU(m, stack)
+	return stack
+}
+
+// mask returns a mask that putAway has kept, in a register.
+func (t *target) mask(kept operand.Op) mask {
+	if t.wide {
+		return kept.(mask)
+	}
+	v := t.vec()
+	t.VMOVDQU(kept, v)
+	return v
+}
