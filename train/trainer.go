@@ -212,6 +212,9 @@ func NewOn[T deq.Float](c Config[T], p Parts[T], data *tasks.Dataset) (*Trainer[
 	}
 	_, t.ofReadout = t.rule.(rules.ReadoutRule)
 	if s.Holdout {
+		if err := budget.Fit(data.Train.Size(), "the copy of the training part for train.holdout", "use fewer samples, or no holdout"); err != nil {
+			return nil, fmt.Errorf("train: %w", err)
+		}
 		t.fit, t.test = data.Validation(0)
 	}
 	loss := s.Loss
@@ -317,6 +320,14 @@ func NewOn[T deq.Float](c Config[T], p Parts[T], data *tasks.Dataset) (*Trainer[
 		}
 	}
 	return t, nil
+}
+
+// Notes say what is odd about the data as they are trained and tested on.
+func (t *Trainer[T]) Notes() []string {
+	if t.settings.Holdout {
+		return slices.Concat(t.Data.Notes, t.Data.ValidationNotes())
+	}
+	return t.Data.Notes
 }
 
 // asked reports whether the rule is asked for a gradient.

@@ -36,7 +36,7 @@ is unused; one that the rule leaves alone all the same has no gradient.`,
 			if err != nil {
 				return usage(err)
 			}
-			for _, note := range t.Data.Notes {
+			for _, note := range t.Notes() {
 				p.log.Warn(note)
 			}
 			r, err := train.GradCheck(cmd.Context(), c, p.parts64)

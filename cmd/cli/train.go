@@ -121,7 +121,7 @@ func trainOne[T deq.Float](ctx context.Context, p *program, f trainFlags, c trai
 		p.log.Warn(w)
 	}
 	if run.Trainer != nil {
-		for _, note := range run.Data.Notes {
+		for _, note := range run.Notes() {
 			p.log.Warn(note)
 		}
 	}

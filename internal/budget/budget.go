@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"math/bits"
+	"runtime/debug"
+	"runtime/metrics"
 	"strings"
 )
 
@@ -33,6 +35,10 @@ func Fit(need float64, what, remedy string) error {
 		return nil
 	}
 	free, limit := Free()
+	if !(need <= float64(free)) && need <= float64(free)+held() {
+		debug.FreeOSMemory() // as garbage counts as taken
+		free, limit = Free()
+	}
 	if !(need <= float64(free)) {
 		if limit == "" {
 			limit = "the size of an address"
@@ -40,6 +46,13 @@ func Fit(need float64, what, remedy string) error {
 		return &Error{What: what, Need: need, Free: float64(free), Limit: limit, Remedy: remedy}
 	}
 	return nil
+}
+
+// held is the memory on the heap in bytes, garbage included.
+func held() float64 {
+	heap := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/heap/free:bytes"}}
+	metrics.Read(heap)
+	return float64(heap[0].Value.Uint64() + heap[1].Value.Uint64())
 }
 
 // Bytes is a size in words.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -106,6 +107,24 @@ func TestFit(t *testing.T) {
 		if err := Fit(need, "a layer of 9 units", "use fewer units"); !errors.As(err, &e) || !strings.Contains(err.Error(), "use fewer units") {
 			t.Errorf("%v: %v", need, err)
 		}
+	}
+}
+
+// Garbage does not stand in the way of what is taken next.
+func TestFitAfterGarbage(t *testing.T) {
+	runtime.GC()
+	old, percent := debug.SetMemoryLimit(256<<20), debug.SetGCPercent(-1)
+	defer debug.SetMemoryLimit(old)
+	defer debug.SetGCPercent(percent)
+	work := make([]byte, 100<<20)
+	work[len(work)-1] = 1
+	if err := Fit(200<<20, "what stands beside it", ""); err == nil {
+		t.Error("300 MiB fit in 256 MiB")
+	}
+	runtime.KeepAlive(work)
+	work = nil
+	if err := Fit(200<<20, "what comes after it", ""); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -145,7 +145,11 @@ func Run[T deq.Float](ctx context.Context, base train.Config[T], parts train.Par
 		if data[s], err = base.Task.Value.Load(s); err != nil {
 			return nil, fmt.Errorf("compare: load task %q: %w", base.Task.Name, err)
 		}
-		for _, note := range data[s].Notes {
+		notes := data[s].Notes
+		if plan.Holdout {
+			notes = slices.Concat(notes, data[s].ValidationNotes())
+		}
+		for _, note := range notes {
 			if notify != nil {
 				notify(Event{Note: note})
 			}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -156,5 +157,38 @@ func TestCheckRange(t *testing.T) {
 		if err := tasks.CheckRange[float64](data(c.x, c.y)); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// A class that the division for validation leaves on one side alone is named.
+func TestValidationNotes(t *testing.T) {
+	labels := append(make([]int32, 18), 1, 2)
+	for i := range 9 {
+		labels[i] = 3
+	}
+	d := &tasks.Dataset{Name: "own", Inputs: 1, Outputs: 4, Train: tasks.Split{N: 20, X: make([]float64, 20), Labels: labels}}
+	fit, held := d.Validation(0)
+	notes := d.ValidationNotes()
+	if len(notes) == 0 {
+		t.Error("nothing is said")
+	}
+	for _, note := range notes {
+		without := held
+		if strings.Contains(note, "cannot be learned") {
+			without = fit
+		}
+		for class := range 4 {
+			named := slices.ContainsFunc(strings.FieldsFunc(note, func(r rune) bool { return r < '0' || r > '9' }), func(w string) bool { return w == strconv.Itoa(class) })
+			if named == slices.Contains(without.Labels, int32(class)) {
+				t.Errorf("class %d: %q", class, note)
+			}
+		}
+	}
+	d.Train.Labels = make([]int32, 20)
+	for i := range d.Train.Labels {
+		d.Train.Labels[i] = int32(i % 4)
+	}
+	if notes := d.ValidationNotes(); len(notes) > 0 {
+		t.Errorf("%q", notes)
 	}
 }

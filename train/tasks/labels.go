@@ -11,18 +11,8 @@ func (d *Dataset) labelNotes() []string {
 	if d.Kind != Classification {
 		return nil
 	}
-	train, test := counts(d.Train, d.Outputs), counts(d.Test, d.Outputs)
-	var nowhere, unlearned, untested []int
-	for k := range d.Outputs {
-		switch {
-		case train[k] == 0 && test[k] == 0:
-			nowhere = append(nowhere, k)
-		case train[k] == 0:
-			unlearned = append(unlearned, k)
-		case test[k] == 0:
-			untested = append(untested, k)
-		}
-	}
+	train, test := counts(d.Train.Classes(), d.Outputs), counts(d.Test.Classes(), d.Outputs)
+	nowhere, unlearned, untested := missing(train, test)
 	var notes []string
 	say := func(of []int, text string) {
 		if len(of) > 0 {
@@ -39,10 +29,45 @@ func (d *Dataset) labelNotes() []string {
 	return notes
 }
 
+// ValidationNotes says which classes [Dataset.Validation] with the seed 0 leaves without a sample to fit on or without
+// one held out.
+func (d *Dataset) ValidationNotes() []string {
+	if d.Kind != Classification {
+		return nil
+	}
+	labels := d.Train.Classes()
+	keep, hold := d.validation(0)
+	_, unlearned, untested := missing(counts(selectRows(labels, d.Train.N, keep), d.Outputs), counts(selectRows(labels, d.Train.N, hold), d.Outputs))
+	var notes []string
+	if len(unlearned) > 0 {
+		notes = append(notes, fmt.Sprintf("all samples of the label %s are held out of the training part, so that it cannot be learned", classes(unlearned)))
+	}
+	if len(untested) > 0 {
+		notes = append(notes, fmt.Sprintf("no sample of the label %s is held out of the training part, so that it is not tested", classes(untested)))
+	}
+	return notes
+}
+
+// missing are the classes without a sample in both parts, in that which is learned from, and in that which is
+// tested on.
+func missing(train, test []int) (nowhere, unlearned, untested []int) {
+	for k := range train {
+		switch {
+		case train[k] == 0 && test[k] == 0:
+			nowhere = append(nowhere, k)
+		case train[k] == 0:
+			unlearned = append(unlearned, k)
+		case test[k] == 0:
+			untested = append(untested, k)
+		}
+	}
+	return nowhere, unlearned, untested
+}
+
 // counts are the samples of each class.
-func counts(s Split, classes int) []int {
+func counts(labels []int32, classes int) []int {
 	n := make([]int, classes)
-	for _, l := range s.Classes() {
+	for _, l := range labels {
 		n[l]++
 	}
 	return n
@@ -74,14 +99,22 @@ func classes(of []int) string {
 	return text
 }
 
-// likeLabels reports whether real numbers look like labels: all are whole and from 0 on, and some are there twice.
-func likeLabels(y []float64) bool {
-	seen := map[float64]bool{}
-	for _, v := range y {
-		if v != math.Trunc(v) || v < 0 {
-			return false
-		}
-		seen[v] = true
+// likeLabels reports whether real numbers look like labels: all are whole, from 0 on and fewer than
+// they are, and some are there twice.
+func likeLabels(parts ...[]float64) bool {
+	n := 0
+	for _, y := range parts {
+		n += len(y)
 	}
-	return len(seen) < len(y)
+	seen, twice := make([]bool, n), false
+	for _, y := range parts {
+		for _, v := range y {
+			if v != math.Trunc(v) || v < 0 || v >= float64(n) {
+				return false
+			}
+			twice = twice || seen[int(v)]
+			seen[int(v)] = true
+		}
+	}
+	return twice
 }

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"unsafe"
 
 	"attractor/internal/budget"
 	"attractor/internal/datasets"
@@ -74,7 +75,7 @@ func (o NPZ) Load(uint64) (*Dataset, error) {
 		}
 		all = append(all, x, y)
 	}
-	if err := a.fit(all); err != nil {
+	if err := a.fit(all, o); err != nil {
 		return nil, err
 	}
 	if d.Train, err = a.split(x, y, d.Kind); err != nil {
@@ -110,7 +111,7 @@ func (o NPZ) Load(uint64) (*Dataset, error) {
 		keep, held := stratify(d.Train.N, d.Train.Labels, d.Outputs, (d.Train.N+4)/5, func(class int) *rand.Rand {
 			return rng.Stream(0, "npz/split", uint64(class))
 		})
-		d.Train, d.Test = d.Train.Select(keep), d.Train.Select(held)
+		d.Train, d.Test = d.Train.divide(keep, held)
 	}
 	if d.Train, err = d.Train.part(npzSet, "train", o.Train, d.Outputs); err != nil {
 		return nil, err
@@ -122,7 +123,7 @@ func (o NPZ) Load(uint64) (*Dataset, error) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	d.Notes = append(d.Notes, d.labelNotes()...)
-	if d.Kind == Regression && o.Kind == "auto" && d.Outputs == 1 && likeLabels(slices.Concat(d.Train.Y, d.Test.Y)) {
+	if d.Kind == Regression && o.Kind == "auto" && d.Outputs == 1 && likeLabels(d.Train.Y, d.Test.Y) {
 		d.Notes = append(d.Notes, fmt.Sprintf("%s holds whole numbers as %s, which are taken for real numbers (regression): if they are labels, save them as integers or set task.kind=classification", y.name, y.Type))
 	}
 	if o.Normalize == standard {
@@ -202,20 +203,36 @@ func (a *archive) pair(x, y, otherX, otherY string) (px, py named, err error) {
 	return px, py, err
 }
 
-// fit refuses pairs of arrays that together do not fit in memory, before any is read.
-func (a *archive) fit(pairs []named) error {
-	bytes := 0.0
+// fit refuses inputs and targets that together do not fit in memory, before any is read: what is kept of
+// them, and the most that is taken beside it while they are read, divided or reduced to a part.
+func (a *archive) fit(pairs []named, o NPZ) error {
+	asBytes := pairs[0].IsBytes() && pairs[len(pairs)-2].IsBytes()
+	kept, beside := 0.0, 0.0
 	for i, p := range pairs {
-		size := 8.0
-		if i%2 == 0 && p.IsBytes() && pairs[len(pairs)-2].IsBytes() && pairs[0].IsBytes() {
-			size = 1
+		size, n := 8*float64(p.Len()), float64(p.Shape[0])
+		if i%2 == 0 && asBytes {
+			size /= 8
 		}
-		bytes += size * float64(p.Len())
+		if kept += size; p.Fortran {
+			beside = max(beside, size) // while it is transposed
+		}
+		if i%2 == 0 && p.IsBytes() && !asBytes {
+			beside = max(beside, size/8) // while bytes become floats
+		}
+		const label, place, share = 4, 16, 0.2 // of a sample: its label, where it is and goes; what is held out
+		if part := []int{o.Train, o.Test}[i/2]; i%2 == 0 && part > 0 {
+			beside = max(beside, size/n*min(float64(part), n)+place*n)
+		}
+		if kept += float64(i%2) * label * n; len(pairs) == 2 {
+			beside = max(beside, share*size+place*n)
+		}
 	}
-	if len(pairs) == 2 {
-		bytes *= 2 // the parts are copied from the whole
+	if asBytes && o.Normalize == standard {
+		kept += float64(unsafe.Sizeof(Level{})) * float64(pairs[0].Len()/pairs[0].Shape[0])
 	}
-	if err := budget.Fit(bytes, a.path, "save fewer samples, or inputs as uint8"); err != nil {
+	need := kept + beside
+	budget.Collect(need)
+	if err := budget.Fit((1+budget.Garbage)*need, a.path, "save fewer samples, or inputs as uint8"); err != nil {
 		return fmt.Errorf("tasks: npz: %w", err)
 	}
 	return nil
@@ -259,6 +276,9 @@ func (a *archive) split(x, y named, kind Kind) (Split, error) {
 		for b := range s.Levels[0] {
 			s.Levels[0][b] = float64(b)
 		}
+	}
+	if kind == Classification {
+		s.Labels = make([]int32, 0, s.N)
 	}
 	targets, err := a.file.Read(y.name)
 	if err != nil {

@@ -161,6 +161,11 @@ func (s Split) Classes() []int32 {
 	return out
 }
 
+// Size is the memory in bytes that its arrays take.
+func (s Split) Size() float64 {
+	return float64(8*len(s.X) + len(s.Bytes) + 4*len(s.Labels) + 8*len(s.Y) + 4*len(s.Weights) + len(s.Scored))
+}
+
 // Select returns a copy of the given rows, in the given order.
 func (s Split) Select(rows []int) Split {
 	return Split{N: len(rows), Steps: s.Steps, X: selectRows(s.X, s.N, rows), Bytes: selectRows(s.Bytes, s.N, rows),
