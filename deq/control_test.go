@@ -52,10 +52,10 @@ func TestControl(t *testing.T) {
 			sum, free := 0.0, 0.0
 			for i, psi := range c.Psi {
 				sum += psi * psi
-				if d := c.Z[i] - next.Last()[i] - psi; math.Abs(d) > 1e-10 {
+				if d := c.Z[i] - next.Last()[i] - psi; !(math.Abs(d) <= 1e-10) {
 					t.Fatalf("leak %g: z[%d] is not at rest under control: off by %g", leak, i, d)
 				}
-				if d := psi - jpsi[i] - back[i]; math.Abs(d) > 1e-10 {
+				if d := psi - jpsi[i] - back[i]; !(math.Abs(d) <= 1e-10) {
 					t.Fatalf("leak %g: ψ[%d] misses its equation by %g", leak, i, d)
 				}
 			}
@@ -63,7 +63,7 @@ func TestControl(t *testing.T) {
 				sum += u * u
 				miss := y[i] + u - target(i/outputs, i%outputs)
 				free = max(free, math.Abs(miss-u))
-				if d := leak*u + miss; math.Abs(d) > 1e-10 {
+				if d := leak*u + miss; !(math.Abs(d) <= 1e-10) {
 					t.Fatalf("leak %g: the controlled output %d misses by %g, want %g", leak, i, miss, -leak*u)
 				}
 			}

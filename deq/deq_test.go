@@ -195,7 +195,7 @@ func TestProducts(t *testing.T) {
 			}
 			for b := range rows {
 				for i := range units {
-					if got, want := out[b*units+i], want(b, i); math.Abs(got-want) > 1e-12 {
+					if got, want := out[b*units+i], want(b, i); !(math.Abs(got-want) <= 1e-12) {
 						t.Fatalf("leak %g: %s[%d, %d] = %g, want %g", leak, name, b, i, got, want)
 					}
 				}
@@ -243,7 +243,7 @@ func TestSamplesAreIndependent(t *testing.T) {
 		"alone":     states(deq.Config{Batch: 1}, x[:inputs]),
 	} {
 		for i, v := range got {
-			if math.Abs(v-want[i]) > 0 {
+			if !(math.Abs(v-want[i]) <= 0) {
 				t.Errorf("%s: z[%d] = %v, want %v", name, i, v, want[i])
 				break
 			}

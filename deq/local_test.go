@@ -338,7 +338,7 @@ func TestWeightVJP(t *testing.T) {
 			}
 			for i, g := range want {
 				for k, v := range g.Data {
-					if math.Abs(got[i].Data[k]-v) > 1e-13 {
+					if !(math.Abs(got[i].Data[k]-v) <= 1e-13) {
 						t.Fatalf("normalize %q: gradient of %s[%d] is %v, want %v", m.Normalize, g.Name, k, got[i].Data[k], v)
 					}
 				}
@@ -483,7 +483,7 @@ func TestLocalsOnTheTape(t *testing.T) {
 			t.Fatalf("%s: %d numbers, and %d on the tape", name, len(engine), len(tape))
 		}
 		for i, v := range engine {
-			if math.Abs(v-tape[i]) > 1e-12 {
+			if !(math.Abs(v-tape[i]) <= 1e-12) {
 				t.Fatalf("%s: number %d is %v, on the tape %v", name, i, v, tape[i])
 			}
 		}

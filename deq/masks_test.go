@@ -67,7 +67,7 @@ func TestDropout(t *testing.T) {
 		other := dropoutLayer[float64](t, m, c)
 		other.DrawMasks(rng.Stream(1, "dropout"))
 		for i, v := range masked(t, other, x).Z {
-			if math.Abs(v-e.Z[i]) > 1e-11 {
+			if !(math.Abs(v-e.Z[i]) <= 1e-11) {
 				t.Fatalf("by %s state %d is %v, want %v", name, i, v, e.Z[i])
 			}
 		}
@@ -83,7 +83,7 @@ func TestDropout(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, v := range f.Z {
-		if math.Abs(float64(v)-e.Z[i]) > 1e-4 {
+		if !(math.Abs(float64(v)-e.Z[i]) <= 1e-4) {
 			t.Fatalf("with copied masks state %d is %v, want %v", i, v, e.Z[i])
 		}
 	}
@@ -163,7 +163,7 @@ func compare(t *testing.T, l *deq.Layer[float64], name string, g []float64, loss
 		})
 		p[k] = old
 		l.Updated()
-		if math.Abs(g[k]-want) > 1e-7 {
+		if !(math.Abs(g[k]-want) <= 1e-7) {
 			t.Errorf("gradient of %s[%d] is %v, want %v", name, k, g[k], want)
 		}
 	}
@@ -206,11 +206,11 @@ func TestMaskStatistics(t *testing.T) {
 		switch {
 		case v == 0:
 			zeros++
-		case math.Abs(v-1/(1-p)) > 1e-15:
+		case !(math.Abs(v-1/(1-p)) <= 1e-15):
 			t.Fatalf("entry %d is %v", i, v)
 		}
 	}
-	if d := math.Abs(float64(zeros) - p*rows*n); d > 4*math.Sqrt(p*(1-p)*rows*n) {
+	if d := math.Abs(float64(zeros) - p*rows*n); !(d <= 4*math.Sqrt(p*(1-p)*rows*n)) {
 		t.Errorf("%d of %d are dropped", zeros, rows*n)
 	}
 }

@@ -204,7 +204,7 @@ func TestNodeGradientNeedsTheAdjoint(t *testing.T) {
 		return c
 	})
 	grads := gradients["TapeMachine"](t, n)
-	if e, _ := deviation(t, newNetwork(t, s, false, exactly), grads); e < 1e-3 {
+	if e, _ := deviation(t, newNetwork(t, s, false, exactly), grads); !(e >= 1e-3) {
 		t.Errorf("the gradient without the adjoint passes as exact: off by only %.2g", e)
 	}
 	if r := n.layers[0].Report(); r.AdjointsFailed != 2*s.rows || r.Adjoint.Failed() != s.rows || r.ForwardsFailed != 0 {
@@ -221,10 +221,10 @@ func TestNodeFloat32(t *testing.T) {
 	tape := nodeGradients(t, deq.NodeConfig[float64]{Seed: 3, Engine: "tape"}, rows, inputs, units)
 	for i, g := range wide {
 		for k, v := range g {
-			if math.Abs(float64(narrow[i][k])-v) > 1e-4 {
+			if !(math.Abs(float64(narrow[i][k])-v) <= 1e-4) {
 				t.Errorf("gradient %d[%d] is %v in float32, %v in float64", i, k, narrow[i][k], v)
 			}
-			if math.Abs(tape[i][k]-v) > 1e-7 {
+			if !(math.Abs(tape[i][k]-v) <= 1e-7) {
 				t.Errorf("gradient %d[%d] is %v by the TapeMachine's engine, %v by our own", i, k, tape[i][k], v)
 			}
 		}
@@ -495,7 +495,7 @@ func TestNodeGradientsAccumulate(t *testing.T) {
 		}
 		for i, g := range grads {
 			for j, v := range g {
-				if want := float64(k+1) * once[i][j]; math.Abs(v-want) > 1e-12*max(1, math.Abs(want)) {
+				if want := float64(k+1) * once[i][j]; !(math.Abs(v-want) <= 1e-12*max(1, math.Abs(want))) {
 					t.Fatalf("gradient of %v after %d runs is %v, expected %v", n.leaves[i], k+1, v, want)
 				}
 			}

@@ -77,7 +77,7 @@ func TestNudgeAndDisplace(t *testing.T) {
 						worst, other = max(worst, math.Abs(inside-at)), max(other, math.Abs(outside-at))
 					}
 				}
-				if worst > 1e-10 {
+				if !(worst <= 1e-10) {
 					t.Errorf("%s, leak %g, %s: misses its equation by %.2g", name, leak, phase.name, worst)
 				}
 				if (name != "linear" || leak != 1) && other < 1e-3 {

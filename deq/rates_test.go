@@ -40,7 +40,7 @@ func TestRates(t *testing.T) {
 				for j := range width {
 					sum += w[k*width+j] * r[b*width+j]
 				}
-				if math.Abs(sum-y[b*outputs+k]) > 1e-12 {
+				if !(math.Abs(sum-y[b*outputs+k]) <= 1e-12) {
 					t.Fatalf("%s: output %d is %v, and %v of the rates", name, k, y[b*outputs+k], sum)
 				}
 			}

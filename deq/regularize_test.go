@@ -47,7 +47,7 @@ func TestJacobianPenaltyIsTheFrobeniusNorm(t *testing.T) {
 			}
 			sum += r
 		}
-		if math.Abs(sum-want) > 1e-10*want {
+		if !(math.Abs(sum-want) <= 1e-10*want) {
 			t.Errorf("%+v: unit vectors give %v, the dense Jacobian %v", m, sum, want)
 		}
 		const probes = 4096
@@ -60,7 +60,7 @@ func TestJacobianPenaltyIsTheFrobeniusNorm(t *testing.T) {
 			mean, square = mean+r/probes, square+r*r/probes
 		}
 		se := math.Sqrt((square - mean*mean) / probes)
-		if math.Abs(mean-want) > 4*se {
+		if !(math.Abs(mean-want) <= 4*se) {
 			t.Errorf("%+v: %d probes give %v ± %v, the dense Jacobian %v", m, probes, mean, se, want)
 		}
 	}
@@ -166,7 +166,7 @@ func TestCorrectionGradient(t *testing.T) {
 		}
 		return sum
 	}
-	if want := value(); math.Abs(got-want) > 1e-12*want {
+	if want := value(); !(math.Abs(got-want) <= 1e-12*want) {
 		t.Errorf("the correction is %v, want %v", got, want)
 	}
 	if w := worst(t, l, g, value); w > 1e-7 {

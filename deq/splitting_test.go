@@ -41,7 +41,7 @@ func TestSplittings(t *testing.T) {
 			want := solveBy(solvers.Anderson[float64]{}).Z
 			for _, method := range splittings {
 				for i, v := range solveBy(method).Z {
-					if math.Abs(v-want[i]) > 1e-8 {
+					if !(math.Abs(v-want[i]) <= 1e-8) {
 						t.Fatalf("%+v: z[%d] = %v, want %v", method, i, v, want[i])
 					}
 				}
@@ -75,7 +75,7 @@ func TestSplittings(t *testing.T) {
 			for _, method := range splittings {
 				g, u := gradient(method, 1000)
 				for i, v := range u {
-					if math.Abs(v-adjoint[i]) > 1e-8 {
+					if !(math.Abs(v-adjoint[i]) <= 1e-8) {
 						t.Fatalf("%+v: u[%d] = %v, want %v", method, i, v, adjoint[i])
 					}
 				}
@@ -113,7 +113,7 @@ func TestSplittingOfLeak(t *testing.T) {
 			t.Fatal(err, cold.Err())
 		}
 		for i, v := range u {
-			if math.Abs(v-want[i]) > 1e-9 || math.Abs(again.Z[i]-e.Z[i]) > 1e-9 {
+			if !(math.Abs(v-want[i]) <= 1e-9) || !(math.Abs(again.Z[i]-e.Z[i]) <= 1e-9) {
 				t.Fatalf("%+v: u[%d] = %v, want %v; z = %v, want %v", method, i, v, want[i], again.Z[i], e.Z[i])
 			}
 		}

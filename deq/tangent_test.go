@@ -84,7 +84,7 @@ func TestTangentVJP(t *testing.T) {
 							t.Fatal(err)
 						}
 						data[i] = old
-						if d := math.Abs(exact[k][i] - want); d > 1e-7 {
+						if d := math.Abs(exact[k][i] - want); !(d <= 1e-7) {
 							t.Errorf("derivative %d of %d is off by %.2g", i, k, d)
 						}
 					}
@@ -95,7 +95,7 @@ func TestTangentVJP(t *testing.T) {
 					for k, g := range gradient(c) {
 						most = max(most, math.Sqrt(kernels.SquaredDistance(g, exact[k])))
 					}
-					if most < 0.01 {
+					if !(most >= 0.01) {
 						t.Errorf("credit %d is within %.2g of the exact derivative", c, most)
 					}
 				}

@@ -114,13 +114,13 @@ func TestSequenceGradient(t *testing.T) {
 						tr.X = tr.X[:rows*inputs]
 					}
 					g, dx, dz0 := tr.gradients(t)
-					if e := worst(t, tr.Layer, g, func() float64 { return tr.loss(t) }); e > 1e-7 {
+					if e := worst(t, tr.Layer, g, func() float64 { return tr.loss(t) }); !(e <= 1e-7) {
 						t.Errorf("gradients of the parameters are off by %.2g", e)
 					}
-					if e := tr.numeric(t, tr.X, dx); e > 1e-7 {
+					if e := tr.numeric(t, tr.X, dx); !(e <= 1e-7) {
 						t.Errorf("gradients of the inputs are off by %.2g", e)
 					}
-					if e := tr.numeric(t, tr.Z0, dz0); e > 1e-7 {
+					if e := tr.numeric(t, tr.Z0, dz0); !(e <= 1e-7) {
 						t.Errorf("gradients of the initial states are off by %.2g", e)
 					}
 				})
@@ -143,7 +143,7 @@ func TestSequenceGradientOffByOne(t *testing.T) {
 		if err := r.VJP(ctx, b, g); err != nil {
 			t.Fatal(err)
 		}
-		if e := worst(t, tr.Layer, g, value); e < 1e-3 {
+		if e := worst(t, tr.Layer, g, value); !(e >= 1e-3) {
 			t.Errorf("%s pass as exact: off by only %.2g", name, e)
 		}
 	}
@@ -174,7 +174,7 @@ func TestSequenceBits(t *testing.T) {
 		g, _, _ := tape.gradients(t)
 		for i := range g {
 			for k, v := range g[i].Data {
-				if w := want[i].Data[k]; math.Abs(v-w) > 1e-12*max(1, math.Abs(w)) {
+				if w := want[i].Data[k]; !(math.Abs(v-w) <= 1e-12*max(1, math.Abs(w))) {
 					t.Fatalf("%s: by the TapeMachine %s[%d] is %v, want %v", name, g[i].Name, k, v, w)
 				}
 			}
@@ -229,10 +229,10 @@ func TestNoise(t *testing.T) {
 				tr := newTrial(t, m, c)
 				tr.Noise, tr.Every = stream, every
 				g, _, dz0 := tr.gradients(t)
-				if e := worst(t, tr.Layer, g, func() float64 { return tr.loss(t) }); e > 1e-7 {
+				if e := worst(t, tr.Layer, g, func() float64 { return tr.loss(t) }); !(e <= 1e-7) {
 					t.Errorf("gradients are off by %.2g", e)
 				}
-				if e := tr.numeric(t, tr.Z0, dz0); e > 1e-7 {
+				if e := tr.numeric(t, tr.Z0, dz0); !(e <= 1e-7) {
 					t.Errorf("gradients of the initial states are off by %.2g", e)
 				}
 				r, _ := tr.run(t, nil)
@@ -272,7 +272,7 @@ func TestNoise(t *testing.T) {
 			sum += v * v / float64(len(z)*(steps-steps/2+1))
 		}
 	}
-	if got, want := math.Sqrt(sum), sigma/math.Sqrt(1-alpha/2.); math.Abs(got-want) > 0.01 {
+	if got, want := math.Sqrt(sum), sigma/math.Sqrt(1-alpha/2.); !(math.Abs(got-want) <= 0.01) {
 		t.Errorf("fluctuates by %.4f, want %.4f", got, want)
 	}
 }

@@ -33,7 +33,7 @@ func TestTwin(t *testing.T) {
 				for k := range outputs {
 					want += dy[r*outputs+k] * b[k*units+i]
 				}
-				if got := dz[r*units+i]; math.Abs(got-want) > 1e-13 {
+				if got := dz[r*units+i]; !(math.Abs(got-want) <= 1e-13) {
 					t.Fatalf("dz[%d, %d] = %g, want %g", r, i, got, want)
 				}
 			}
@@ -70,7 +70,7 @@ func TestTwin(t *testing.T) {
 					worst = max(worst, math.Abs(fu-u[r*units+i]))
 				}
 			}
-			if worst > 1e-10 {
+			if !(worst <= 1e-10) {
 				t.Errorf("leak %g, %s: the adjoint through the twin misses its equation by %.2g", leak, name, worst)
 			}
 			if c := l.Counts().Sub(before); c.Adjoint == 0 {
@@ -96,7 +96,7 @@ func TestTwin(t *testing.T) {
 			t.Errorf("the network's weights are taken for others: %+v", r)
 		}
 		for i, v := range exactly {
-			if math.Abs(u[i]-v) > 1e-11 {
+			if !(math.Abs(u[i]-v) <= 1e-11) {
 				t.Fatalf("leak %g: with the network's own weights u[%d] = %g, the adjoint is %g", leak, i, u[i], v)
 			}
 		}

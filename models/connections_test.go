@@ -62,14 +62,14 @@ func TestRadiusOfParametrisations(t *testing.T) {
 		}
 		slices.Sort(size)
 		// The means of rows of |w| are random, and set some eigenvalues apart: the bulk is what counts.
-		if bulk := size[n-1-n/20]; math.Abs(bulk/gain-0.96) > 0.06 {
+		if bulk := size[n-1-n/20]; !(math.Abs(bulk/gain-0.96) <= 0.06) {
 			t.Errorf("%s: all but a twentieth of the eigenvalues are below %.3f of the gain", name, bulk/gain)
 		}
 		sum, square := 0.0, 0.0
 		for _, v := range w {
 			sum, square = sum+v, square+v*v
 		}
-		if m.Dale > 0 && math.Abs(sum) > 4*math.Sqrt(square) {
+		if m.Dale > 0 && !(math.Abs(sum) <= 4*math.Sqrt(square)) {
 			t.Errorf("%s: the weights add up to %.3g, with deviations of %.3g", name, sum, math.Sqrt(square))
 		}
 	}
@@ -87,7 +87,7 @@ func TestBalanced(t *testing.T) {
 			inhibit += math.Abs(v)
 		}
 	}
-	if r := excite / inhibit; math.Abs(r-1) > 0.02 {
+	if r := excite / inhibit; !(math.Abs(r-1) <= 0.02) {
 		t.Errorf("excitation is %.3f of inhibition", r)
 	}
 }

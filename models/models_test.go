@@ -99,15 +99,15 @@ func TestFeedbackVectors(t *testing.T) {
 				if i == k {
 					want = 0.6 * 0.6 * 1.5 * 0.4 / math.Sqrt(inputs)
 				}
-				if got := overlap(m, i, outputs, u, k, inputs); math.Abs(got-want) > c.tolerance {
+				if got := overlap(m, i, outputs, u, k, inputs); !(math.Abs(got-want) <= c.tolerance) {
 					t.Errorf("loop %d and input %d have the covariance %g, want %g", i, k, got, want)
 				}
 			}
-			if got := overlap(m, i, outputs, m, i, outputs); math.Abs(got-1.5*1.5) > 2*c.tolerance {
+			if got := overlap(m, i, outputs, m, i, outputs); !(math.Abs(got-1.5*1.5) <= 2*c.tolerance) {
 				t.Errorf("loop %d has the variance %g", i, got)
 			}
 		}
-		if got := overlap(u, 0, inputs, u, 0, inputs); math.Abs(got-0.4*0.4/inputs) > c.tolerance {
+		if got := overlap(u, 0, inputs, u, 0, inputs); !(math.Abs(got-0.4*0.4/inputs) <= c.tolerance) {
 			t.Errorf("an input has the variance %g", got)
 		}
 	}
@@ -129,7 +129,7 @@ func TestFeedbackDirection(t *testing.T) {
 		if k > 0 {
 			wantV = 0
 		}
-		if math.Abs(u-wantU) > 1e-12 || math.Abs(v-wantV) > 1e-12 {
+		if !(math.Abs(u-wantU) <= 1e-12) || !(math.Abs(v-wantV) <= 1e-12) {
 			t.Errorf("loop %d: n·m %g and n·I %g, want %g and %g", k, u, v, wantU, wantV)
 		}
 	}
@@ -190,7 +190,7 @@ func TestNormalGain(t *testing.T) {
 	for _, v := range w {
 		sum += v * v
 	}
-	if got := math.Sqrt(sum / n); math.Abs(got-0.7) > 0.01 {
+	if got := math.Sqrt(sum / n); !(math.Abs(got-0.7) <= 0.01) {
 		t.Errorf("gain %.3f, want 0.7", got)
 	}
 }

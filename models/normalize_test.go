@@ -48,10 +48,10 @@ func TestNormalizations(t *testing.T) {
 	weight := weightsOf(t, (*models.Scope).WeightNorm, rows, columns, w, g)
 	for i := range rows {
 		row, direction := weight[i*columns:(i+1)*columns], w[i*columns:(i+1)*columns]
-		if length := math.Sqrt(dot(row, row)); math.Abs(length-math.Abs(g[i])) > 1e-14 {
+		if length := math.Sqrt(dot(row, row)); !(math.Abs(length-math.Abs(g[i])) <= 1e-14) {
 			t.Errorf("row %d has length %v, want %v", i, length, math.Abs(g[i]))
 		}
-		if cos := dot(row, direction) / math.Sqrt(dot(row, row)*dot(direction, direction)); math.Abs(cos-math.Copysign(1, g[i])) > 1e-14 {
+		if cos := dot(row, direction) / math.Sqrt(dot(row, row)*dot(direction, direction)); !(math.Abs(cos-math.Copysign(1, g[i])) <= 1e-14) {
 			t.Errorf("row %d is turned: cosine %v", i, cos)
 		}
 	}
@@ -60,11 +60,11 @@ func TestNormalizations(t *testing.T) {
 		bounded := weightsOf(t, func(s *models.Scope, w, _ *gorgonia.Node) *gorgonia.Node {
 			return s.BoundSpectralNorm(w, bound)
 		}, rows, columns, w, g)
-		if got, want := spectralNorm(bounded, rows, columns), min(sigma, bound); math.Abs(got-want) > 1e-14*want {
+		if got, want := spectralNorm(bounded, rows, columns), min(sigma, bound); !(math.Abs(got-want) <= 1e-14*want) {
 			t.Errorf("bound %v on σ = %v gives %v", bound, sigma, got)
 		}
 		for i, v := range bounded {
-			if want := w[i] * min(1, bound/sigma); math.Abs(v-want) > 1e-14 {
+			if want := w[i] * min(1, bound/sigma); !(math.Abs(v-want) <= 1e-14) {
 				t.Fatalf("bound %v: entry %d is %v, want %v", bound, i, v, want)
 			}
 		}

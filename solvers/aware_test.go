@@ -139,15 +139,15 @@ func TestAwareOfDirection(t *testing.T) {
 	}
 	want, none := inverse(1), inverse(0)
 	for _, scale := range []float32{0x1p-60, 0x1p-20, 0x1p20, 0x1p60} {
-		if d := off(inverse(scale), want); d > 1e-5 {
+		if d := off(inverse(scale), want); !(d <= 1e-5) {
 			t.Errorf("gradient times %g: H differs by %g", scale, d)
 		}
 	}
-	if d := off(none, want); d < 0.1 {
+	if d := off(none, want); !(d >= 0.1) {
 		t.Errorf("H is the same for no gradient, but for %g", d)
 	}
 	for _, scale := range []float32{1e-44, float32(math.NaN()), float32(math.Inf(1))} {
-		if d := off(inverse(scale), none); d > 0 {
+		if d := off(inverse(scale), none); !(d <= 0) {
 			t.Errorf("gradient times %g: H differs by %g from that without", scale, d)
 		}
 	}

@@ -125,7 +125,7 @@ func TestSplitting(t *testing.T) {
 					t.Fatal(err, rep.Err())
 				}
 				for i := range z {
-					if math.Abs(z[i]-want[i]) > 1e-6 {
+					if !(math.Abs(z[i]-want[i]) <= 1e-6) {
 						t.Fatalf("z[%d]: expected %v, found %v", i, want[i], z[i])
 					}
 				}
@@ -285,7 +285,7 @@ func TestSplittingAdjoint(t *testing.T) {
 		}
 		a.product(a.w, gy, wgy)
 		for i := range n {
-			if off := y[i] - wgy[i] - a.l[i]; math.Abs(off) > 1e-6 {
+			if off := y[i] - wgy[i] - a.l[i]; !(math.Abs(off) <= 1e-6) {
 				t.Fatalf("%s: adjoint equation off by %g", e.Name, off)
 			}
 		}
@@ -297,11 +297,11 @@ func TestProx(t *testing.T) {
 		for _, v := range []float64{-400, -1, -1e-9, 0, 0.3, 2, 700} {
 			p := solvers.Prox(alpha, v, tanh)
 			if math.Abs(p) < 1-1e-9 {
-				if off := p + alpha*(math.Atanh(p)-p) - v; math.Abs(off) > 1e-6*(1+math.Abs(v)) {
+				if off := p + alpha*(math.Atanh(p)-p) - v; !(math.Abs(off) <= 1e-6*(1+math.Abs(v))) {
 					t.Errorf("tanh, α = %g, v = %g: off by %g", alpha, v, off)
 				}
 			}
-			if p, want := solvers.Prox(alpha, v, relu), max(0, v); math.Abs(p-want) > 1e-12*math.Abs(v) {
+			if p, want := solvers.Prox(alpha, v, relu), max(0, v); !(math.Abs(p-want) <= 1e-12*math.Abs(v)) {
 				t.Errorf("relu, α = %g, v = %g: expected %g, found %g", alpha, v, want, p)
 			}
 		}

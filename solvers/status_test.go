@@ -383,7 +383,7 @@ func TestSteadyIsNotStalled(t *testing.T) {
 		return nil
 	}}
 	z, rep := solve(t, slow, solvers.Picard[float64]{}, solvers.Settings{MaxEvals: 1000000})
-	if rep.Err() != nil || rep.Evals[0] != 92101 || math.Abs(z[0]-9999) > 1e-3 {
+	if rep.Err() != nil || rep.Evals[0] != 92101 || !(math.Abs(z[0]-9999) <= 1e-3) {
 		t.Errorf("z → 0.9999z + 1: %v, z = %g after %d evaluations", rep.Err(), z[0], rep.Evals[0])
 	}
 	_, rep = solve(t, slow, solvers.Picard[float64]{}, solvers.Settings{})
@@ -395,7 +395,7 @@ func TestSteadyIsNotStalled(t *testing.T) {
 		return nil
 	}}
 	w, wide := solve(t, narrow, solvers.Picard[float32]{}, solvers.Settings{MaxEvals: 1000000})
-	if wide.Err() != nil || math.Abs(float64(w[0])-1e4) > 300 {
+	if wide.Err() != nil || !(math.Abs(float64(w[0])-1e4) <= 300) {
 		t.Errorf("z → 0.9999z + 1 in float32: %v, z = %g", wide.Err(), w[0])
 	}
 	turn := solvers.Problem[float64]{Batch: 1, Dim: 2, F: func(_ []int, z, fz []float64) error {
@@ -418,7 +418,7 @@ func TestLargeStates(t *testing.T) {
 				return nil
 			}}
 			z, rep := solve(t, p, e.Value, solvers.Settings{})
-			if rep.Err() != nil || math.Abs(z[0]-2*scale) > 1e-7*scale {
+			if rep.Err() != nil || !(math.Abs(z[0]-2*scale) <= 1e-7*scale) {
 				t.Errorf("%s: z → z/2 + %g: %v, z = %g", e.Name, scale, rep.Err(), z[0])
 			}
 		}
@@ -453,7 +453,7 @@ func TestExtremeScales(t *testing.T) {
 			fz[0], fz[1] = z[0]/2+scale, z[1]/2+scale
 			return nil
 		}}
-		if z, rep := solve(t, half, solvers.Picard[float64]{}, solvers.Settings{}); rep.Err() != nil || math.Abs(z[0]/scale-2) > 1e-7 {
+		if z, rep := solve(t, half, solvers.Picard[float64]{}, solvers.Settings{}); rep.Err() != nil || !(math.Abs(z[0]/scale-2) <= 1e-7) {
 			t.Errorf("z → z/2 + %g: %v, z = %g", scale, rep.Err(), z)
 		}
 	}

@@ -45,7 +45,7 @@ func TestFeedbackNetwork(t *testing.T) {
 				}
 				for _, p := range tr.Layer.Params {
 					for _, v := range p.Data {
-						if math.IsNaN(v) || math.Abs(v) > 100 {
+						if math.IsNaN(v) || !(math.Abs(v) <= 100) {
 							t.Fatalf("%s is %v", p.Name, v)
 						}
 					}

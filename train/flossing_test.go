@@ -64,7 +64,7 @@ func TestFlossing(t *testing.T) {
 		before.CopyFrom(tr.Layer.Params)
 		found := flossed(t, tr)
 		if first, second := found[1], found[2]; first.Status != stability.Reached || second.Status != stability.Reached || len(found) != 2 ||
-			!(first.Before.Exponents[0] < -0.5) || math.Abs(float64(first.After.Exponents[0]+0.1)) > 0.04 || second.Losses[0] == first.After.Loss {
+			!(first.Before.Exponents[0] < -0.5) || !(math.Abs(float64(first.After.Exponents[0]+0.1)) <= 0.04) || second.Losses[0] == first.After.Loss {
 			t.Errorf("%s: %+v, %+v", trained, first, second)
 		}
 		for i, p := range tr.Layer.Params {

@@ -64,7 +64,7 @@ func guard[T deq.Float](t *testing.T) {
 			if r := float64(*recorded[i].Radius); !(r > 1.2) || recorded[i].Unstable != "" {
 				t.Errorf("%s: step %d: recorded %g %q, expected an unstable network, and no message", rule, i+1, r, recorded[i].Unstable)
 			}
-			if !strings.Contains(warned[i].Unstable, "above stability_bound 0.99") || math.Abs(float64(*warned[i].Radius-*recorded[i].Radius)) > 0 {
+			if !strings.Contains(warned[i].Unstable, "above stability_bound 0.99") || !(math.Abs(float64(*warned[i].Radius-*recorded[i].Radius)) <= 0) {
 				t.Errorf("%s: step %d: %q", rule, i+1, warned[i].Unstable)
 			}
 			// The first look finds the network as it was drawn; the state moves when W shrinks,
@@ -99,12 +99,12 @@ func TestStabilitySpectrum(t *testing.T) {
 				t.Fatalf("%s: step %d: %d, %d and %d eigenvalues, expected 0, 70 and 3 or 4", rule, i+1, len(plain[i].Spectrum), len(all[i].Spectrum), len(some[i].Spectrum))
 			}
 			for k, v := range some[i].Spectrum {
-				if d := cmplx.Abs(complex128(v - all[i].Spectrum[k])); d > 1e-8 {
+				if d := cmplx.Abs(complex128(v - all[i].Spectrum[k])); !(d <= 1e-8) {
 					t.Errorf("%s: step %d: eigenvalue %d is %v of some, %v of all", rule, i+1, k, v, all[i].Spectrum[k])
 				}
 			}
 			// The radius is an estimate to about a hundredth.
-			if r := cmplx.Abs(complex128(all[i].Spectrum[0])); math.Abs(r-float64(*all[i].Radius)) > 0.03 {
+			if r := cmplx.Abs(complex128(all[i].Spectrum[0])); !(math.Abs(r-float64(*all[i].Radius)) <= 0.03) {
 				t.Errorf("%s: step %d: the largest eigenvalue has modulus %g, the radius is %g", rule, i+1, r, *all[i].Radius)
 			}
 		}

@@ -109,7 +109,7 @@ func TestPenaltySchedule(t *testing.T) {
 			with[r.Epoch]++
 		}
 	}
-	if n := with[1] + with[2]; math.Abs(float64(n)-0.4*64) > 3*math.Sqrt(64*0.4*0.6) || with[3] > 0 {
+	if n := with[1] + with[2]; !(math.Abs(float64(n)-0.4*64) <= 3*math.Sqrt(64*0.4*0.6)) || with[3] > 0 {
 		t.Errorf("steps with a penalty by epoch: %v, of 32 each", with)
 	}
 }

@@ -79,7 +79,7 @@ func TestScoreOfSequences(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if math.Abs(float64(got.Loss-want.Loss)) > 1e-12 || math.Abs(float64(got.Accuracy-want.Accuracy)) > 1e-12 {
+		if !(math.Abs(float64(got.Loss-want.Loss)) <= 1e-12) || !(math.Abs(float64(got.Accuracy-want.Accuracy)) <= 1e-12) {
 			t.Errorf("%s: %+v, want %+v", batch, got, want)
 		}
 	}
@@ -115,7 +115,7 @@ func TestScoreOfSequences(t *testing.T) {
 		}
 		accuracy += right / scored / float64(s.N)
 	}
-	if math.Abs(loss/weight-float64(want.Loss)) > 1e-12 || math.Abs(accuracy-float64(want.Accuracy)) > 1e-12 {
+	if !(math.Abs(loss/weight-float64(want.Loss)) <= 1e-12) || !(math.Abs(accuracy-float64(want.Accuracy)) <= 1e-12) {
 		t.Errorf("loss %v and accuracy %v, want %v and %v", want.Loss, want.Accuracy, loss/weight, accuracy)
 	}
 }

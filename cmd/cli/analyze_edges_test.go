@@ -71,7 +71,7 @@ func TestAnalyzeCycles(t *testing.T) {
 		t.Error(text)
 	}
 	r = analyzed(t, ownNetwork(t, 2, []float64{2, -2, 2, 2}), "--lyapunov", "0", "--dynamics", "rate", "--basins", "20")
-	if len(r.Cycles) != 1 || math.Abs(float64(r.Cycles[0].Period)-6.83763) > 1e-5 || r.Cycles[0].Basin != 20 {
+	if len(r.Cycles) != 1 || !(math.Abs(float64(r.Cycles[0].Period)-6.83763) <= 1e-5) || r.Cycles[0].Basin != 20 {
 		t.Errorf("%+v", r.Cycles)
 	}
 	s, c := math.Sincos(1)

@@ -89,7 +89,7 @@ func TestAnalyzePlanted(t *testing.T) {
 				for _, v := range f.Eigenvalues {
 					off = min(off, cmplx.Abs(complex128(v)-want))
 				}
-				if off > 1e-8 {
+				if !(off <= 1e-8) {
 					t.Errorf("planted point %d: eigenvalue %v is missing by %.2g", k, want, off)
 				}
 				if cmplx.Abs(want) >= 1 {
@@ -109,7 +109,7 @@ func TestAnalyzePlanted(t *testing.T) {
 			largest = max(largest, cmplx.Abs(complex128(v)))
 		}
 	}
-	if math.Abs(float64(r.Radius)-largest) > 1e-12 {
+	if !(math.Abs(float64(r.Radius)-largest) <= 1e-12) {
 		t.Errorf("spectral radius %g, largest eigenvalue %g", float64(r.Radius), largest)
 	}
 }
@@ -158,7 +158,7 @@ func TestAnalyzeLoop(t *testing.T) {
 			continue
 		}
 		for k, want := range overlaps {
-			if got := float64(r.Loops.Overlaps[0][k+1]); math.Abs(got-want) > 1e-12 {
+			if got := float64(r.Loops.Overlaps[0][k+1]); !(math.Abs(got-want) <= 1e-12) {
 				t.Errorf("n·%s is %g, by numpy %g", r.Loops.Names[k+1], got, want)
 			}
 		}
@@ -180,14 +180,14 @@ func TestAnalyzeTorch(t *testing.T) {
 	}
 	f := r.FixedPoints[0]
 	for i, want := range h {
-		if got := float64(f.Z[i]); math.Abs(got-want) > 1e-10 {
+		if got := float64(f.Z[i]); !(math.Abs(got-want) <= 1e-10) {
 			t.Errorf("unit %d is at %g, in PyTorch at %g", i, got, want)
 		}
 		off, v := math.Inf(1), complex(re[i], im[i])
 		for _, found := range f.Eigenvalues {
 			off = min(off, cmplx.Abs(complex128(found)-v))
 		}
-		if off > 1e-10 {
+		if !(off <= 1e-10) {
 			t.Errorf("the eigenvalue %v of PyTorch is missing by %.2g", v, off)
 		}
 	}
@@ -231,20 +231,20 @@ func TestAnalyzePitchfork(t *testing.T) {
 		settled := 0
 		for _, f := range r.FixedPoints {
 			settled += f.Basin
-			if z := math.Abs(float64(f.Z[0])); f.Status == "stable" && math.Abs(z-p) > 1e-9 || f.Status == "saddle" && z > 1e-9 {
+			if z := math.Abs(float64(f.Z[0])); f.Status == "stable" && !(math.Abs(z-p) <= 1e-9) || f.Status == "saddle" && z > 1e-9 {
 				t.Errorf("%s: %s at %v", dynamics, f.Status, f.Z)
 			}
 		}
 		if settled != r.Basins || r.Basins != 200 {
 			t.Errorf("%s: %d of %d random states settled", dynamics, settled, r.Basins)
 		}
-		if l := float64(r.Lyapunov[0]); math.Abs(l-want) > 1e-6 {
+		if l := float64(r.Lyapunov[0]); !(math.Abs(l-want) <= 1e-6) {
 			// the unit that forgets is slower as a map
-			if second := math.Log(0.2 * (1 - math.Pow(float64(r.FixedPoints[1].Z[1]), 2))); dynamics != "map" || math.Abs(l-max(want, second)) > 1e-6 {
+			if second := math.Log(0.2 * (1 - math.Pow(float64(r.FixedPoints[1].Z[1]), 2))); dynamics != "map" || !(math.Abs(l-max(want, second)) <= 1e-6) {
 				t.Errorf("%s: exponent %g, want %g", dynamics, l, want)
 			}
 		}
-		if math.Abs(float64(r.Radius)-1.5) > 1e-9 {
+		if !(math.Abs(float64(r.Radius)-1.5) <= 1e-9) {
 			t.Errorf("%s: spectral radius %g, want that at 0, 1.5", dynamics, float64(r.Radius))
 		}
 	}

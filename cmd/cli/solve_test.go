@@ -69,7 +69,7 @@ func TestSolve(t *testing.T) {
 					a += w.At(i, k) * float64(s.Z[k])
 				}
 				z, slope := phi[activation](a)
-				if math.Abs(z-float64(s.Z[i])) > 10*tol {
+				if !(math.Abs(z-float64(s.Z[i])) <= 10*tol) {
 					t.Errorf("%s: sample %d: z[%d] is %g, f(z)[%d] %g", name, b, i, float64(s.Z[i]), i, z)
 				}
 				for k := range 6 {
@@ -83,11 +83,11 @@ func TestSolve(t *testing.T) {
 				radius = max(radius, cmplx.Abs(v))
 			}
 			largest = max(largest, radius)
-			if math.Abs(radius-float64(s.Radius)) > 100*tol {
+			if !(math.Abs(radius-float64(s.Radius)) <= 100*tol) {
 				t.Errorf("%s: sample %d: spectral radius %g, want %g", name, b, float64(s.Radius), radius)
 			}
 		}
-		if math.Abs(largest-float64(r.Radius)) > 100*tol || r.Converged != 3 || len(r.Samples) != 3 {
+		if !(math.Abs(largest-float64(r.Radius)) <= 100*tol) || r.Converged != 3 || len(r.Samples) != 3 {
 			t.Errorf("%s: %d of %d converged, radius %g, want 3 of 3 and %g", name, r.Converged, len(r.Samples), float64(r.Radius), largest)
 		}
 	}

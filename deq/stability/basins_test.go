@@ -56,7 +56,7 @@ func TestBasins(t *testing.T) {
 				t.Errorf("%s: settles at %d", dynamics, e)
 			}
 		}
-		if math.Abs(float64(up)-500) > 4*math.Sqrt(250) {
+		if !(math.Abs(float64(up)-500) <= 4*math.Sqrt(250)) {
 			t.Errorf("%s: %d of 1000 to one of two mirrored basins", dynamics, up)
 		}
 		edges, err := stability.Graph(ctx, l, nil, points, 1e-3, o)
@@ -133,7 +133,7 @@ func TestScanLoop(t *testing.T) {
 		t.Fatalf("%d points by the scan and %d by the search, want 3", len(points), len(found))
 	}
 	for i, p := range points {
-		if d := math.Abs(p.Value - want[i].Z); d > 0.2 {
+		if d := math.Abs(p.Value - want[i].Z); !(d <= 0.2) {
 			t.Errorf("point %d at %.4f, theory %.4f", i, p.Value, want[i].Z)
 		}
 		near, status := math.Inf(1), ""
@@ -145,7 +145,7 @@ func TestScanLoop(t *testing.T) {
 		if near > 1e-8 || (p.Slope > 1) != (status == stability.Saddle) {
 			t.Errorf("point %d has slope %.3f and is %.2g from a %s point of the search", i, p.Slope, near, status)
 		}
-		if d := math.Abs(p.Slope - want[i].Slope); d > 0.2 {
+		if d := math.Abs(p.Slope - want[i].Slope); !(d <= 0.2) {
 			t.Errorf("point %d: slope %.4f, theory %.4f", i, p.Slope, want[i].Slope)
 		}
 	}

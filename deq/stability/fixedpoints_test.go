@@ -90,7 +90,7 @@ func TestPlantedFixedPoints(t *testing.T) {
 				t.Errorf("seed %d: point %d: q %.2g, found %d times", seed, i, f.Q, f.Found)
 			}
 			for _, other := range found[:i] {
-				if d := math.Sqrt(kernels.SquaredDistance(other.Z, f.Z) / n); d < 1e-3 {
+				if d := math.Sqrt(kernels.SquaredDistance(other.Z, f.Z) / n); !(d >= 1e-3) {
 					t.Errorf("seed %d: two points %.2g apart", seed, d)
 				}
 			}
@@ -104,7 +104,7 @@ func TestPlantedFixedPoints(t *testing.T) {
 				if cmplx.Abs(v) >= 1 {
 					unstable++
 				}
-				if d := nearest(v, f.Values); d > 1e-9 {
+				if d := nearest(v, f.Values); !(d <= 1e-9) {
 					t.Errorf("seed %d: point %d lacks the eigenvalue %v by %.2g", seed, i, v, d)
 				}
 			}
@@ -131,7 +131,7 @@ func TestClosedGatesAreNoFixedPoints(t *testing.T) {
 		for _, f := range found {
 			indices += f.Index
 			for _, z := range f.Z {
-				if math.Abs(z) > 1 {
+				if !(math.Abs(z) <= 1) {
 					t.Fatalf("seed %d: a %s point at %v", seed, f.Status, f.Z)
 				}
 			}
@@ -154,7 +154,7 @@ func TestSlowPoints(t *testing.T) {
 			t.Fatalf("%+v: %+v", o, found)
 		}
 		for _, f := range found {
-			if (f.Status == stability.Slow) != (f.Q > 1e-18) || f.Q > 1e-3 || f.Status == stability.Slow && math.Abs(f.Z[0]-slow) > 0.05 {
+			if (f.Status == stability.Slow) != (f.Q > 1e-18) || f.Q > 1e-3 || f.Status == stability.Slow && !(math.Abs(f.Z[0]-slow) <= 0.05) {
 				t.Errorf("%+v", f)
 			}
 			speed := func(z float64) float64 { d := math.Tanh(3*z+l.Params.Data("b")[0]) - z; return d * d / 2 }
@@ -248,7 +248,7 @@ func TestFixedPointsOfLoops(t *testing.T) {
 			}
 		}
 		for _, z := range want {
-			if s := loop.At(z); math.Abs(s.Slope-1) < 0.3 || math.Abs(z) > 4 {
+			if s := loop.At(z); math.Abs(s.Slope-1) < 0.3 || !(math.Abs(z) <= 4) {
 				sharp = false
 			}
 		}

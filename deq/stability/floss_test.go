@@ -72,7 +72,7 @@ func TestFloss(t *testing.T) {
 		}
 		// A longer look from other states finds what the short ones have.
 		for _, e := range exponents(t, l, noise[float64](1), nil, stability.Lyapunov{K: 2, Steps: 2000}) {
-			if math.Abs(e.Value-o.Target) > 0.1 {
+			if !(math.Abs(e.Value-o.Target) <= 0.1) {
 				t.Errorf("%s: exponent %+v", variant, e)
 			}
 		}
@@ -149,7 +149,7 @@ func TestFlossMeasures(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !slices.Equal(r.Before.Exponents, want) || math.Abs(r.Losses[0]-lossOf(want, 0)) > 1e-15 || seen[want[0]] {
+		if !slices.Equal(r.Before.Exponents, want) || !(math.Abs(r.Losses[0]-lossOf(want, 0)) <= 1e-15) || seen[want[0]] {
 			t.Errorf("warm-up %d: exponents %v, want %v", warmup, r.Before.Exponents, want)
 		}
 		seen[want[0]] = true

@@ -69,7 +69,7 @@ func TestFlossingGradient(t *testing.T) {
 						t.Fatal(err)
 					}
 					p.Data[k] = old
-					if math.Abs(g[i].Data[k]-want) > 1e-6 {
+					if !(math.Abs(g[i].Data[k]-want) <= 1e-6) {
 						t.Errorf("∂L/∂%s[%d] is %v, want %v", p.Name, k, g[i].Data[k], want)
 					}
 					size = max(size, math.Abs(want))
@@ -86,7 +86,7 @@ func TestFlossingGradient(t *testing.T) {
 						most = max(most, math.Abs(local[i].Data[k]-d))
 					}
 				}
-				if most < size/100 {
+				if !(most >= size/100) {
 					t.Errorf("variant %s is within %.2g of the exact gradient of size %.2g", v, most, size)
 				}
 			}
@@ -94,7 +94,7 @@ func TestFlossingGradient(t *testing.T) {
 				other := free[float64](t, m, 2, batch, 1)
 				_, h := gradient(t, other, drive, o)
 				for i := range g {
-					if d := math.Sqrt(kernels.SquaredDistance(g[i].Data, h[i].Data)); d > 1e-12 {
+					if d := math.Sqrt(kernels.SquaredDistance(g[i].Data, h[i].Data)); !(d <= 1e-12) {
 						t.Errorf("in batches of %d the gradient of %s is off by %.2g", batch, g[i].Name, d)
 					}
 				}

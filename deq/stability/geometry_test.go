@@ -42,7 +42,7 @@ func TestSVCCA(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if math.Abs(got-c.want) > c.tol || math.Abs(got-back) > 1e-12 {
+		if !(math.Abs(got-c.want) <= c.tol) || !(math.Abs(got-back) <= 1e-12) {
 			t.Errorf("%s: %.4f, turned round %.4f, want %.4f", c.name, got, back, c.want)
 		}
 	}
@@ -55,7 +55,7 @@ func TestSVCCA(t *testing.T) {
 		return v
 	}, noisy)
 	few := mat.DenseCopyOf(x.Slice(0, 200, 0, 4))
-	if got, err := stability.SVCCA(few, noisy, 0.99); err != nil || math.Abs(got-1) > 1e-5 {
+	if got, err := stability.SVCCA(few, noisy, 0.99); err != nil || !(math.Abs(got-1) <= 1e-5) {
 		t.Errorf("with noise: %g, %v", got, err)
 	}
 	for name, y := range map[string]*mat.Dense{"fewer samples": normals(1, 100, 5), "no variation": mat.NewDense(200, 2, nil)} {
@@ -138,7 +138,7 @@ func TestMDS(t *testing.T) {
 	wide := [2]float64{}
 	for i := range 9 {
 		for j := range i {
-			if off := distance(got, i, j) - d.At(i, j); math.Abs(off) > 1e-12 {
+			if off := distance(got, i, j) - d.At(i, j); !(math.Abs(off) <= 1e-12) {
 				t.Errorf("points %d and %d are %g too far apart", i, j, off)
 			}
 		}

@@ -69,11 +69,11 @@ func TestExponentsAtRest(t *testing.T) {
 		sum := 0.0
 		for i, e := range exponents(t, l, nil, nil, stability.Lyapunov{K: 2 * n, Steps: 10000}) {
 			sum += e.Value - want[i]
-			if math.Abs(e.Value-want[i]) > 1e-3 || e.Lost > 0 || e.StdErr > 0.01 {
+			if !(math.Abs(e.Value-want[i]) <= 1e-3) || e.Lost > 0 || e.StdErr > 0.01 {
 				t.Errorf("leak %g: exponent %d: %+v, want %.5f", leak, i, e, want[i])
 			}
 		}
-		if math.Abs(sum) > 1e-8 {
+		if !(math.Abs(sum) <= 1e-8) {
 			t.Errorf("leak %g: the sum is off by %g", leak, sum)
 		}
 	}
@@ -116,7 +116,7 @@ func TestSumOfExponents(t *testing.T) {
 				}
 				copy(z0, next)
 			}
-			if math.Abs(sum-dets) > 1e-8 {
+			if !(math.Abs(sum-dets) <= 1e-8) {
 				t.Errorf("sum %.12g, mean log |det J| %.12g", sum, dets)
 			}
 		})
@@ -138,7 +138,7 @@ func TestExponentsOfDiagonal(t *testing.T) {
 					if e.Lost != 100 || !math.IsInf(e.Value, -1) || e.Bound {
 						t.Errorf("batch %d: the last of %d is %+v", batch, k, e)
 					}
-				} else if math.Abs(e.Value-want[i]) > 1e-12 || e.Lost != 0 || e.StdErr > 1e-12 {
+				} else if !(math.Abs(e.Value-want[i]) <= 1e-12) || e.Lost != 0 || e.StdErr > 1e-12 {
 					t.Errorf("batch %d: exponent %d of %d is %+v, want %g", batch, i, k, e, want[i])
 				}
 			}
@@ -244,10 +244,10 @@ func TestExponentsOfRandomNetworks(t *testing.T) {
 			t.Fatal(err)
 		}
 		mean, _ := leadingOf(found)
-		if tol := max(1.5*c.sd, 0.005); math.Abs(mean-c.listed) > tol {
+		if tol := max(1.5*c.sd, 0.005); !(math.Abs(mean-c.listed) <= tol) {
 			t.Errorf("n %d gain %g σ %g: %.4f over %d networks, want %.4f within %.4f", c.n, c.gain, c.sigma, mean, c.networks, c.listed, tol)
 		}
-		if l := theory(c.gain, c.sigma); math.Abs(l-c.atLarge) > 1e-3 {
+		if l := theory(c.gain, c.sigma); !(math.Abs(l-c.atLarge) <= 1e-3) {
 			t.Errorf("gain %g σ %g: theory %.4f, want %.4f", c.gain, c.sigma, l, c.atLarge)
 		}
 	}
@@ -261,7 +261,7 @@ func TestExponentsOfReluNetworks(t *testing.T) {
 		t.Fatal(err)
 	}
 	mean, sd := leadingOf(found)
-	if want, tol := math.Log(gain/math.Sqrt2), 3*sd/math.Sqrt(networks); math.Abs(mean-want) > tol || tol > 0.06 {
+	if want, tol := math.Log(gain/math.Sqrt2), 3*sd/math.Sqrt(networks); !(math.Abs(mean-want) <= tol) || tol > 0.06 {
 		t.Errorf("%.4f over %d networks, want %.4f within %.4f", mean, networks, want, tol)
 	}
 }
@@ -279,7 +279,7 @@ func TestExponentsInFloat32(t *testing.T) {
 	m := models.Rate{N: 40, Gain: 0.8}
 	wide := exponents(t, free[float64](t, m, 1, 8, 1), nil, nil, stability.Lyapunov{K: 8, Steps: 500})
 	for i, e := range exponents(t, free[float32](t, m, 1, 8, 1), nil, nil, stability.Lyapunov{K: 8, Steps: 500}) {
-		if math.Abs(e.Value-wide[i].Value) > 1e-3 {
+		if !(math.Abs(e.Value-wide[i].Value) <= 1e-3) {
 			t.Errorf("exponent %d: %v, want %v", i, e.Value, wide[i].Value)
 		}
 	}

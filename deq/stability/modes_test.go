@@ -25,7 +25,7 @@ func TestResponse(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range m.Values {
-		if d := off(j, m.Values[i], m.Right[i], false); d > 1e-12 {
+		if d := off(j, m.Values[i], m.Right[i], false); !(d <= 1e-12) {
 			t.Errorf("right vector %d leaves %.2g", i, d)
 		}
 		if i > 0 && cmplx.Abs(1-m.Values[i]) < cmplx.Abs(1-m.Values[i-1])-1e-12 {
@@ -40,7 +40,7 @@ func TestResponse(t *testing.T) {
 			if i == k {
 				want = 1
 			}
-			if cmplx.Abs(overlap-want) > 1e-11 {
+			if !(cmplx.Abs(overlap-want) <= 1e-11) {
 				t.Errorf("left %d with right %d: %v", i, k, overlap)
 			}
 		}
@@ -116,7 +116,7 @@ func TestPlace(t *testing.T) {
 			}
 		}
 		for _, v := range want {
-			if d := nearest(v, got); d > 1e-8 {
+			if d := nearest(v, got); !(d <= 1e-8) {
 				t.Errorf("%s: no eigenvalue at %v: off by %.2g", name, v, d)
 			}
 		}
@@ -164,14 +164,14 @@ func TestBulkAndOutliers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if want := math.Sqrt(square); math.Abs(radius-want) > 0.02*want {
+		if want := math.Sqrt(square); !(math.Abs(radius-want) <= 0.02*want) {
 			t.Errorf("%+v: radius %.4f, theory %.4f", c, radius, want)
 		}
 		bulk, outliers := stability.Split(values, edge)
 		if len(bulk)+len(outliers) != n || (c.along > 0) != (len(outliers) == 1) {
 			t.Errorf("%+v: %d in the bulk, outliers %v", c, len(bulk), outliers)
 		}
-		if c.along > 0 && cmplx.Abs(outliers[0]-complex(c.along, 0)) > 0.3 {
+		if c.along > 0 && !(cmplx.Abs(outliers[0]-complex(c.along, 0)) <= 0.3) {
 			t.Errorf("%+v: the outlier is %v", c, outliers[0])
 		}
 	}

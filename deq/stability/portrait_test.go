@@ -20,15 +20,15 @@ func TestDraw(t *testing.T) {
 		if len(p.Paths) != random+2 || len(p.Points) != 3 || len(p.Unstable[0]) != 1 || len(p.Unstable[1]) != 0 {
 			t.Fatalf("%s: %d paths, %d points and unstable directions %v", dynamics, len(p.Paths), len(p.Points), p.Unstable)
 		}
-		if v := p.Variance[0]; v < 0.8 || math.Abs(v+p.Variance[1]-1) > 1e-12 {
+		if v := p.Variance[0]; v < 0.8 || !(math.Abs(v+p.Variance[1]-1) <= 1e-12) {
 			t.Errorf("%s: variances %v", dynamics, p.Variance)
 		}
 		distance := func(a, b [2]float64) float64 { return math.Hypot(a[0]-b[0], a[1]-b[1]) }
 		want := math.Hypot(points[1].Z[0]-points[2].Z[0], points[1].Z[1]-points[2].Z[1])
-		if d := distance(p.Points[1], p.Points[2]); math.Abs(d-want) > 1e-12 {
+		if d := distance(p.Points[1], p.Points[2]); !(math.Abs(d-want) <= 1e-12) {
 			t.Errorf("%s: the stable points are %g apart, want %g", dynamics, d, want)
 		}
-		if d := p.Unstable[0][0]; math.Abs(distance(d, [2]float64{})-1) > 1e-12 {
+		if d := p.Unstable[0][0]; !(math.Abs(distance(d, [2]float64{})-1) <= 1e-12) {
 			t.Errorf("%s: unstable direction %v", dynamics, d)
 		}
 		ends := [3]int{}

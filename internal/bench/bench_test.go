@@ -70,7 +70,7 @@ func difference(a, b []float32) float64 {
 }
 
 func TestDifferenceCanFail(t *testing.T) {
-	if d := difference([]float32{1, 0}, []float32{1, 1}); d < 0.5 {
+	if d := difference([]float32{1, 0}, []float32{1, 1}); !(d >= 0.5) {
 		t.Errorf("difference %v", d)
 	}
 	if d := difference(nil, []float32{1}); !math.IsNaN(d) {

@@ -62,7 +62,7 @@ func TestFirstDerivatives(t *testing.T) {
 				if at >= len(grads) || len(grads[at]) != len(want) {
 					t.Fatalf("no derivative for %v", in.Node)
 				}
-				if d := difference(grads[at], want); d > 1e-7 {
+				if d := difference(grads[at], want); !(d <= 1e-7) {
 					t.Errorf("derivative for %v differs by %.2g from central differences:\n%v\n%v", in.Node, d, grads[at], want)
 				}
 				at++
@@ -114,7 +114,7 @@ func TestSecondDerivatives(t *testing.T) {
 				which, weights = append(which, i), append(weights, data[v[i]])
 			}
 			want := central(t, p, rows, data[b.inputs[0].Node], which, weights)
-			if d := difference(got, want); d > 1e-6 {
+			if d := difference(got, want); !(d <= 1e-6) {
 				t.Errorf("second derivative differs by %.2g:\n%v\n%v", d, got, want)
 			}
 		})
@@ -155,7 +155,7 @@ func TestJVP(t *testing.T) {
 				up := shifted(h)
 				down := shifted(-2 * h)
 				for i, g := range got {
-					if want := (up[i] - down[i]) / (2 * h); math.Abs(g-want) > 1e-7 {
+					if want := (up[i] - down[i]) / (2 * h); !(math.Abs(g-want) <= 1e-7) {
 						t.Errorf("%s: element %d is %v, want %v", name, i, g, want)
 					}
 				}

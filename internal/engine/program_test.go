@@ -95,7 +95,7 @@ func TestConcurrentPrograms(t *testing.T) {
 	}
 	wait.Wait()
 	for i := range results {
-		if d := difference(results[i], results[0]); d > tolerance[float64]() {
+		if d := difference(results[i], results[0]); !(d <= tolerance[float64]()) {
 			t.Errorf("program %d differs by %.2g", i, d)
 		}
 	}
@@ -220,13 +220,13 @@ func TestInnerInputs(t *testing.T) {
 		must(t, p.Bind(c.cell, f))
 		runAll(t, p, batch)
 		for i := range grads {
-			if d := difference(p.Out(i), whole.Out(i+1)); d > tolerance[float64]() {
+			if d := difference(p.Out(i), whole.Out(i+1)); !(d <= tolerance[float64]()) {
 				t.Errorf("%s: output %d differs by %.2g", name, i, d)
 			}
 		}
 		clear(f) // φ′ = 1 everywhere: the value bound is the one used
 		runAll(t, p, batch)
-		if d := difference(p.Out(0), whole.Out(1)); d < 1e-3 {
+		if d := difference(p.Out(0), whole.Out(1)); !(d >= 1e-3) {
 			t.Errorf("%s: another value of the inner node changes nothing", name)
 		}
 	}
@@ -251,7 +251,7 @@ func TestWideBlocks(t *testing.T) {
 	kernels.Scale(data[w], 0.03, data[w])
 	runAll(t, p, batch)
 	runAll(t, q, batch)
-	if d := difference(p.Out(0), q.Out(0)); d > tolerance[float32]() {
+	if d := difference(p.Out(0), q.Out(0)); !(d <= tolerance[float32]()) {
 		t.Errorf("differs by %.2g", d)
 	}
 	full := slices.Clone(p.Out(0))

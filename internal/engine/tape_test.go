@@ -87,7 +87,7 @@ func TestTapeCell(t *testing.T) {
 		t.Helper()
 		for i := range rows {
 			for j := range units {
-				if got := p.Out(0)[i*units+j]; math.Abs(got-want(i, j)) > 1e-15 {
+				if got := p.Out(0)[i*units+j]; !(math.Abs(got-want(i, j)) <= 1e-15) {
 					t.Errorf("[%d,%d] = %v, want %v", i, j, got, want(i, j))
 				}
 			}

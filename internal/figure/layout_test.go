@@ -64,7 +64,7 @@ func TestSpread(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			got := spread(tc.want, 10, tc.low, tc.upper)
 			for i := range got {
-				if math.Abs(got[i]-tc.placed[i]) > 1e-9 {
+				if !(math.Abs(got[i]-tc.placed[i]) <= 1e-9) {
 					t.Fatalf("placed at %v, want %v", got, tc.placed)
 				}
 			}
@@ -103,7 +103,7 @@ func TestPaletteForColourBlind(t *testing.T) {
 	} {
 		for a := Blue; a <= Gray; a++ {
 			for b := a + 1; b <= Gray; b++ {
-				if d := distance(see(a.rgb(), eye.m), see(b.rgb(), eye.m)); d < 8 {
+				if d := distance(see(a.rgb(), eye.m), see(b.rgb(), eye.m)); !(d >= 8) {
 					t.Errorf("%s: colours %d and %d are only %.1f apart (CIE76)", eye.name, a, b, d)
 				}
 			}

@@ -36,7 +36,7 @@ func testReductions[T Float](t *testing.T) {
 			{"DistanceAndSquares", first(DistanceAndSquares(x, y)), distance},
 			{"DistanceAndSquares", second(DistanceAndSquares(x, y)), squares},
 		} {
-			if math.Abs(c.got-c.want) > 1e-14*size {
+			if !(math.Abs(c.got-c.want) <= 1e-14*size) {
 				t.Fatalf("%s of %d: %v, want %v", c.name, n, c.got, c.want)
 			}
 		}

@@ -55,7 +55,7 @@ func testSolveSymmetric(t *testing.T, k int) {
 			for j := range k {
 				r += a[at(max(i, j), min(i, j))][s] * got[at(k, j)][s]
 			}
-			if math.Abs(r) > 1e-9 {
+			if !(math.Abs(r) <= 1e-9) {
 				t.Errorf("system %d, equation %d: residual %v", s, i, r)
 			}
 			if p := got[at(i, i)][s]; !(p > 0 && p < 2/shift) {

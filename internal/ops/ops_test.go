@@ -51,7 +51,7 @@ func TestTop(t *testing.T) {
 				t.Fatal("no decomposition")
 			}
 			want := svd.Values(nil)[0]
-			if math.Abs(top.Sigma-want) > 1e-13*want {
+			if !(math.Abs(top.Sigma-want) <= 1e-13*want) {
 				t.Errorf("σ = %v, want %v", top.Sigma, want)
 			}
 			var back mat.VecDense

@@ -98,7 +98,7 @@ func TestNeurogym(t *testing.T) {
 								sum += e * e / 2000
 							}
 							// Each of the two has a relative error of 1/√4000.
-							if got := math.Sqrt(sum); math.Abs(got-want) > 4.5*want/math.Sqrt(2000)+1e-7 {
+							if got := math.Sqrt(sum); !(math.Abs(got-want) <= 4.5*want/math.Sqrt(2000)+1e-7) {
 								t.Errorf("step %d, input %d: noise %.4f, %.4f of neurogym", k, j, got, want)
 							}
 						}

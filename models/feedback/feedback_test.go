@@ -61,7 +61,7 @@ func TestEulerIsTheCell(t *testing.T) {
 	}
 	run := n.Start(x, in, feedback.Linear(l.Params.Data("n")))
 	run.Euler(0.1, steps)
-	if d := distance(run.X, want.Last()); d > 1e-12 {
+	if d := distance(run.X, want.Last()); !(d <= 1e-12) {
 		t.Errorf("off by %.2g after %d steps", d, steps)
 	}
 	if run.RungeKutta(0.1, 1); distance(run.X, want.Last()) < 1e-3 {
@@ -86,7 +86,7 @@ func TestOrders(t *testing.T) {
 		order float64
 	}{{"Euler", (*feedback.Run[float64]).Euler, 1}, {"RungeKutta", (*feedback.Run[float64]).RungeKutta, 4}} {
 		coarse, fine := distance(end(c.step, 40), exact), distance(end(c.step, 80), exact)
-		if order := math.Log2(coarse / fine); math.Abs(order-c.order) > 0.3 {
+		if order := math.Log2(coarse / fine); !(math.Abs(order-c.order) <= 0.3) {
 			t.Errorf("%s: half the step divides the error %.2g by 2^%.2f, want %g", c.name, coarse, order, c.order)
 		}
 	}
@@ -130,7 +130,7 @@ func TestOutliers(t *testing.T) {
 			}
 			var want []complex128
 			for _, l := range eigen.Values(nil) {
-				if cmplx.Abs(l) > c.gain+0.05 {
+				if !(cmplx.Abs(l) <= c.gain+0.05) {
 					want = append(want, l)
 				}
 			}
@@ -139,7 +139,7 @@ func TestOutliers(t *testing.T) {
 				t.Fatalf("gain %g, state %d: outliers %v, of the dense matrix %v", c.gain, row, got[row], want)
 			}
 			for i, l := range want {
-				if cmplx.Abs(got[row][i]-l) > 1e-6 {
+				if !(cmplx.Abs(got[row][i]-l) <= 1e-6) {
 					t.Errorf("gain %g, state %d: outlier %v, of the dense matrix %v", c.gain, row, got[row][i], l)
 				}
 			}
@@ -184,7 +184,7 @@ func TestMeans(t *testing.T) {
 		}
 		z, outlier = z+run.Z[0]/draws, outlier+real(l[0][0])/draws
 	}
-	if math.Abs(z-want.Z) > 0.03 || math.Abs(outlier-real(want.Outliers[0])) > 0.04 {
+	if !(math.Abs(z-want.Z) <= 0.03) || !(math.Abs(outlier-real(want.Outliers[0])) <= 0.04) {
 		t.Errorf("z and λ are %.3f and %.3f, in theory %.3f and %.3f", z, outlier, want.Z, real(want.Outliers[0]))
 	}
 }

@@ -40,7 +40,7 @@ func TestAverageError(t *testing.T) {
 			}
 		}
 	}
-	if worst > averageError {
+	if !(worst <= averageError) {
 		t.Errorf("error %.2g against eight times as many points, stated is %.2g", worst, averageError)
 	}
 	for _, c := range []struct{ mean, sd float64 }{{0, 0.5}, {0, 3}, {0, 13.9}, {0, 14.1}, {0.7, 1.3}, {-3, 14.1}, {30, 80}} {
@@ -58,14 +58,14 @@ func TestAverageError(t *testing.T) {
 			{"⟨φ‴⟩", got.third(), func(x float64) float64 { return slope(x) * (4 - 6*slope(x)) }},
 			{"⟨φ′² + φφ″⟩", got.curve(), func(x float64) float64 { return slope(x) * (3*slope(x) - 2) }},
 		} {
-			if want := legendre(c.mean, c.sd, m.f); math.Abs(m.got-want) > 1e-12 {
+			if want := legendre(c.mean, c.sd, m.f); !(math.Abs(m.got-want) <= 1e-12) {
 				t.Errorf("μ = %g, √Δ = %g: %s = %v, by Legendre's rule %v", c.mean, c.sd, m.name, m.got, want)
 			}
 		}
 	}
 	// tanh² = x² − 2x⁴/3 + 17x⁶/45 − …
 	const small = 1e-3
-	if got, want := average(0, small).square(), small-2*small*small+17./3*small*small*small; math.Abs(got-want) > 40*math.Pow(small, 4) {
+	if got, want := average(0, small).square(), small-2*small*small+17./3*small*small*small; !(math.Abs(got-want) <= 40*math.Pow(small, 4)) {
 		t.Errorf("⟨φ²⟩ = %v for Δ = %g, the series has %v", got, small, want)
 	}
 }
@@ -97,7 +97,7 @@ func TestPair(t *testing.T) {
 		equal := gaussian{varX: delta, varY: delta, cov: delta}.average(false)
 		apart := gaussian{varX: delta, varY: vy}.average(false)
 		for _, c := range [][2]float64{{equal.tt, one.square()}, {equal.dd, one.dd}, {apart.tt, 0}, {apart.dd, one.d * other.d}} {
-			if math.Abs(c[0]-c[1]) > pairError {
+			if !(math.Abs(c[0]-c[1]) <= pairError) {
 				t.Errorf("Δ = %g: %v, want %v", delta, c[0], c[1])
 			}
 		}
@@ -123,14 +123,14 @@ func TestPair(t *testing.T) {
 		{"∂⟨ΦΦ⟩/∂q", (up.ll - down.ll) / (2 * h), a.tt}, {"∂⟨φφ⟩/∂q", (up.tt - down.tt) / (2 * h), a.dd},
 		{"∂⟨φφ⟩/∂Δ_y", (wide.tt - narrow.tt) / (2 * h), a.tdd / 2}, {"∂⟨φΦ⟩/∂μ_y", (right.tl - left.tl) / (2 * h), a.tt},
 	} {
-		if math.Abs(c.got-c.want) > 1e-7 {
+		if !(math.Abs(c.got-c.want) <= 1e-7) {
 			t.Errorf("%s = %v, want %v", c.name, c.got, c.want)
 		}
 	}
 	// ∂⟨Φ(x)Φ(y)⟩/∂Δ_x = ½⟨φ′(x)Φ(y)⟩
 	wide = gaussian{varX: vx + h, varY: vy, cov: q}.average(true)
 	narrow = gaussian{varX: vx - h, varY: vy, cov: q}.average(true)
-	if got := (wide.ll - narrow.ll) / (2 * h); math.Abs(got-a.dl/2) > 1e-7 {
+	if got := (wide.ll - narrow.ll) / (2 * h); !(math.Abs(got-a.dl/2) <= 1e-7) {
 		t.Errorf("∂⟨ΦΦ⟩/∂Δ_x = %v, want %v", got, a.dl/2)
 	}
 }

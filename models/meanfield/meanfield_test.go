@@ -54,7 +54,7 @@ func TestFigure1e(t *testing.T) {
 		}
 		for i, w := range want {
 			s := found[i]
-			if math.Abs(s.Z-w[0]) > digit || math.Abs(real(s.Outliers[0])-w[1]) > digit || math.Abs(s.Radius-w[2]) > digit {
+			if !(math.Abs(s.Z-w[0]) <= digit) || !(math.Abs(real(s.Outliers[0])-w[1]) <= digit) || !(math.Abs(s.Radius-w[2]) <= digit) {
 				t.Errorf("A = %g: z, λ, radius %.5f, %.5f, %.5f, want %v", target, s.Z, s.Outliers[0], s.Radius, w)
 			}
 			if s.Stable != (w[1] < 1) {
@@ -104,7 +104,7 @@ func TestLandmarks(t *testing.T) {
 	near(t, "the flex by counting", found[0].At, readout.Flex(), 1e-5)
 	near(t, "the onset of bistability", found[1].At, 1.4401, digit)
 	l := closeAt(t, o, readout, found[1].At)
-	if _, slope := l.Transfer(found[1].Z); math.Abs(slope-1) > 1e-3 {
+	if _, slope := l.Transfer(found[1].Z); !(math.Abs(slope-1) <= 1e-3) {
 		t.Errorf("F′ is %g at the saddle-node", slope)
 	}
 }
@@ -132,7 +132,7 @@ func TestClasses(t *testing.T) {
 			near(t, "z", s.Z, c.z[i], 1e-3)
 			if c.wantL != nil {
 				l := s.Outliers[0]
-				if cmplx.Abs(s.Outliers[1]) > cmplx.Abs(l) {
+				if !(cmplx.Abs(s.Outliers[1]) <= cmplx.Abs(l)) {
 					l = s.Outliers[1]
 				}
 				near(t, "λ", real(l), c.wantL[i], 1e-3)
@@ -246,7 +246,7 @@ func TestOutlierIdentity(t *testing.T) {
 			s := l.At(z)
 			left := (1 - s.Outliers[0]) * (1 - s.Outliers[1])
 			right := (1 - s.Slope) * (1 - c.n.Gain*c.n.Gain*s.curve())
-			if cmplx.Abs(left-complex(right, 0)) > 1e-12*max(1, math.Abs(right)) {
+			if !(cmplx.Abs(left-complex(right, 0)) <= 1e-12*max(1, math.Abs(right))) {
 				t.Errorf("%+v at %g: (1 − λ₁)(1 − λ₂) = %v, want %v", c.n, z, left, right)
 			}
 			up, _ := l.Transfer(z + 1e-5)
@@ -293,7 +293,7 @@ func TestChaos(t *testing.T) {
 		n.Gain = n.CriticalGain(a) * (1 + 1e-4)
 		above := n.Clamp(a)
 		n.Gain = n.CriticalGain(a) * (1 - 1e-4)
-		if below := n.Clamp(a); !above.Chaotic || below.Chaotic || math.Abs(above.Delta-below.Delta) > 0.01 {
+		if below := n.Clamp(a); !above.Chaotic || below.Chaotic || !(math.Abs(above.Delta-below.Delta) <= 0.01) {
 			t.Errorf("A = %g: Δ is %g below the critical gain and %g above it", a, below.Delta, above.Delta)
 		}
 	}
@@ -371,16 +371,16 @@ func TestWrongStatistics(t *testing.T) {
 		}
 		return d
 	}
-	if d := worst(right, readout); d > digit {
+	if d := worst(right, readout); !(d <= digit) {
 		t.Errorf("the right statistics are off by %.2g", d)
 	}
 	for name, d := range map[string]float64{"ρ for ρ²": worst(rho, readout), "σ_m as a variance": worst(variance, wrongReadout)} {
-		if d < 100*digit {
+		if !(d >= 100*digit) {
 			t.Errorf("%s: off by no more than %.2g", name, d)
 		}
 	}
 	for name, n := range map[string]Network{"ρ for ρ²": rho, "σ_m as a variance": variance} { // of the derived critical gain and onset
-		if d := math.Abs(n.CriticalGain(1) - 2.064); d < 0.02 {
+		if d := math.Abs(n.CriticalGain(1) - 2.064); !(d >= 0.02) {
 			t.Errorf("%s: the critical gain is off by no more than %.2g", name, d)
 		}
 		o := open(t, n)
@@ -447,7 +447,7 @@ func TestBifurcationsOverParameters(t *testing.T) {
 	v := fig1e
 	v.Rho = over[0].At
 	l := closeAt(t, open(t, v.Network(gain)), v.Readout(Direction{Xi: 1}), 2)
-	if _, slope := l.Transfer(over[0].Z); math.Abs(slope-1) > 1e-3 {
+	if _, slope := l.Transfer(over[0].Z); !(math.Abs(slope-1) <= 1e-3) {
 		t.Errorf("F′ is %g at the saddle-node over ρ", slope)
 	}
 }
@@ -468,7 +468,7 @@ func TestValidate(t *testing.T) {
 	}
 	for _, n := range []Network{{}, {Gain: 1}, {Gain: 0.5}, {Gain: 1.2}, {VarM: 1}} { // nothing is driven at z = 0
 		o := open(t, n)
-		if found := o.Close(Readout{U: 0.5}).Solutions(); len(found) != 1 || math.Abs(found[0].Z) > 1e-9 {
+		if found := o.Close(Readout{U: 0.5}).Solutions(); len(found) != 1 || !(math.Abs(found[0].Z) <= 1e-9) {
 			t.Errorf("%+v: solutions %+v", n, found)
 		}
 	}

@@ -80,7 +80,7 @@ func Test(t *testing.T, m models.Model) {
 	tr := run(l)
 	for name, other := range map[string]*deq.Layer[float64]{"the TapeMachine": layer("tape", rows), "shards of two": layer("fast", 2)} {
 		for i, v := range run(other).Last() {
-			if want := tr.Last()[i]; math.Abs(v-want) > 1e-12*max(1, math.Abs(want)) {
+			if want := tr.Last()[i]; !(math.Abs(v-want) <= 1e-12*max(1, math.Abs(want))) {
 				t.Fatalf("by %s state %d is %v, want %v", name, i, v, want)
 			}
 		}
@@ -110,7 +110,7 @@ func Test(t *testing.T, m models.Model) {
 	for i := range u {
 		left, right, scale = left+u[i]*jv[i], right+ju[i]*v[i], scale+math.Abs(u[i]*jv[i])
 	}
-	if math.Abs(left-right) > 1e-12*scale {
+	if !(math.Abs(left-right) <= 1e-12*scale) {
 		t.Errorf("⟨u, Jv⟩ = %v but ⟨Jᵀu, v⟩ = %v", left, right)
 	}
 	gradients(t, l, run)
@@ -146,7 +146,7 @@ func gradients(t *testing.T, l *deq.Layer[float64], run func(*deq.Layer[float64]
 		if scale == 0 {
 			t.Errorf("%s has no effect", p.Name)
 		}
-		if worst > 1e-7*scale {
+		if !(worst <= 1e-7*scale) {
 			t.Errorf("gradient of %s is off by %.2g of its largest entry", p.Name, worst/scale)
 		}
 	}

@@ -194,7 +194,7 @@ func TestMannWhitney(t *testing.T) {
 	near(t, "U", u, 35, 0)
 	near(t, "p", p, 2*0.1272, 1e-4)
 	// Three against three, apart: 2 of the 20 orders.
-	if _, p, err = MannWhitney([]float64{4, 5, 6}, []float64{1, 2, 3}); err != nil || math.Abs(p-0.1) > 1e-12 {
+	if _, p, err = MannWhitney([]float64{4, 5, 6}, []float64{1, 2, 3}); err != nil || !(math.Abs(p-0.1) <= 1e-12) {
 		t.Errorf("apart: p = %g, %v", p, err)
 	}
 	if _, p, err = MannWhitney([]float64{1, 1}, []float64{1, 1}); err != nil || p != 1 {

@@ -104,25 +104,25 @@ func TestGradient(t *testing.T) {
 	for _, p := range problems[float64](t) {
 		t.Run(p.name, func(t *testing.T) {
 			_, dy := eval(t, p.loss, p.y, p.dim, p.target)
-			if e := relError(t, p, dy); e > 1e-8 {
+			if e := relError(t, p, dy); !(e <= 1e-8) {
 				t.Errorf("relative error %.2g against finite differences", e)
 			}
 			// Negative controls: the mean over the batch, and one entry off by 1 %.
 			for i := range dy {
 				dy[i] /= 7
 			}
-			if e := relError(t, p, dy); e < 0.1 {
+			if e := relError(t, p, dy); !(e >= 0.1) {
 				t.Errorf("relative error %.2g of a gradient divided by the batch size: the test cannot fail", e)
 			}
 			_, dy = eval(t, p.loss, p.y, p.dim, p.target)
 			big := 0
 			for i := range dy {
-				if math.Abs(dy[i]) > math.Abs(dy[big]) {
+				if !(math.Abs(dy[i]) <= math.Abs(dy[big])) {
 					big = i
 				}
 			}
 			dy[big] *= 1.01
-			if e := relError(t, p, dy); e < 1e-3 {
+			if e := relError(t, p, dy); !(e >= 1e-3) {
 				t.Errorf("relative error %.2g of a wrong entry: the test cannot fail", e)
 			}
 		})
@@ -149,11 +149,11 @@ func TestClosedForms(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			loss, dy := eval(t, c.loss, c.y, len(c.y), c.target)
-			if math.Abs(loss[0]-c.want) > 1e-15 {
+			if !(math.Abs(loss[0]-c.want) <= 1e-15) {
 				t.Errorf("loss %.17g, want %.17g", loss[0], c.want)
 			}
 			for k, want := range c.dy {
-				if math.Abs(dy[k]-want) > 1e-15 {
+				if !(math.Abs(dy[k]-want) <= 1e-15) {
 					t.Errorf("gradient %.17g, want %.17g", dy, c.dy)
 					break
 				}
@@ -182,11 +182,11 @@ func TestExtremeLogits(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			loss, dy := eval(t, losses.Loss[float32](ce), c.y, len(c.y), losses.Target[float32]{Labels: []int32{c.label}})
-			if math.Abs(loss[0]-c.want) > 1e-14*c.want {
+			if !(math.Abs(loss[0]-c.want) <= 1e-14*c.want) {
 				t.Errorf("loss %.17g, want %.17g", loss[0], c.want)
 			}
 			for k, want := range c.dy {
-				if math.Abs(float64(dy[k]-want)) > 1e-6*math.Abs(float64(want)) {
+				if !(math.Abs(float64(dy[k]-want)) <= 1e-6*math.Abs(float64(want))) {
 					t.Errorf("gradient %g, want %g", dy, c.dy)
 					break
 				}

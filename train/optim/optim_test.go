@@ -164,7 +164,7 @@ func testFirstSteps[T kernels.Float](t *testing.T, tol float64) {
 			s := start(t, c.o, params)
 			for k, g := range []T{2, 4} {
 				s.Step(1, params, [][]T{{g}})
-				if got := float64(params[0][0]); math.Abs(got-c.want[k]) > tol {
+				if got := float64(params[0][0]); !(math.Abs(got-c.want[k]) <= tol) {
 					t.Errorf("step %d: %.15g, want %.15g", k+1, got, c.want[k])
 				}
 			}
@@ -278,7 +278,7 @@ func TestScale(t *testing.T) {
 		run(start(t, m.Value, c), c, 0, 3)
 		for i := range a {
 			for j := range a[i] {
-				if math.Abs(a[i][j]-b[i][j]) > 1e-14 {
+				if !(math.Abs(a[i][j]-b[i][j]) <= 1e-14) {
 					t.Errorf("%s: a quarter of the rate 0.04 gives %v, 0.01 %v", m.Name, a, b)
 				}
 			}
@@ -400,12 +400,12 @@ func testClipNorm[T kernels.Float](t *testing.T, tol float64) {
 		{"none", nil, 1, 0, nil},
 	} {
 		norm := optim.ClipNorm(c.grads, c.limit)
-		if norm != c.norm && math.Abs(norm-c.norm) > tol*c.norm {
+		if norm != c.norm && !(math.Abs(norm-c.norm) <= tol*c.norm) {
 			t.Errorf("%s: norm %v, want %v", c.name, norm, c.norm)
 		}
 		for i := range c.want {
 			for j, want := range c.want[i] {
-				if got := c.grads[i][j]; got != want && math.Abs(float64(got-want)) > tol {
+				if got := c.grads[i][j]; got != want && !(math.Abs(float64(got-want)) <= tol) {
 					t.Errorf("%s: gradients %v, want %v", c.name, c.grads, c.want)
 				}
 			}
@@ -447,7 +447,7 @@ func TestSchedule(t *testing.T) {
 			t.Errorf("%+v: %v", c.s, err)
 		}
 		for _, k := range slices.Sorted(maps.Keys(c.want)) {
-			if got := c.s.Factor(k); math.Abs(got-c.want[k]) > 1e-15 {
+			if got := c.s.Factor(k); !(math.Abs(got-c.want[k]) <= 1e-15) {
 				t.Errorf("%+v: factor %v at step %d, want %v", c.s, got, k, c.want[k])
 			}
 		}

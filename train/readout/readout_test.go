@@ -79,7 +79,7 @@ func TestRidge(t *testing.T) {
 			t.Fatal(err)
 		}
 		for i, v := range r {
-			if want := 2 * v / (square + alpha); math.Abs(w[i]-want) > 1e-13 {
+			if want := 2 * v / (square + alpha); !(math.Abs(w[i]-want) <= 1e-13) {
 				t.Errorf("α = %g: w[%d] = %v, want %v", alpha, i, w[i], want)
 			}
 		}
@@ -99,7 +99,7 @@ func TestDescend(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if d := distance(w, want); d > 1e-10 {
+		if d := distance(w, want); !(d <= 1e-10) {
 			t.Errorf("%d samples: off by %.2g", n, d)
 		}
 		if early, err := readout.Descend(units, r, y, 0.01, 5); err != nil || distance(early, want) < 1e-6 {
@@ -134,7 +134,7 @@ func TestRLSIsRidge(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if d := distance(w, want); d > 1e-10 {
+			if d := distance(w, want); !(d <= 1e-10) {
 				t.Fatalf("α = %g: off by %.2g after %d samples", alpha, d, i+1)
 			}
 			other, err := readout.Ridge(units, r[:(i+1)*units], y[:(i+1)*outputs], 2*alpha)
@@ -180,7 +180,7 @@ func TestResumeRLS(t *testing.T) {
 			}
 		}
 	}
-	if d := distance(w, resumed); d > 1e-12 {
+	if d := distance(w, resumed); !(d <= 1e-12) {
 		t.Errorf("off by %.2g", d)
 	}
 	gram[0] = -1

@@ -38,7 +38,7 @@ func TestMDGLOverAllSynapsesIsBPTT(t *testing.T) {
 		far := ruletest.Distance(trials.Gradient(t, rules.EProp[float64]{}), want)
 		for _, hops := range []int{2, 4, 8} {
 			d := ruletest.Distance(trials.Gradient(t, mdgl(hops, 0)), want)
-			if d >= far {
+			if !(d < far) {
 				t.Errorf("%s: over %d synapses off by %.2g, no better than %.2g over fewer", name, hops, d, far)
 			}
 			far = d

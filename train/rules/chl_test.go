@@ -70,7 +70,7 @@ func TestCHLIsHebbian(t *testing.T) {
 	near(t, "Hebbian products", got, want, 1e-12)
 	for i := range n {
 		for j := range i {
-			if d := got.Data("W")[i*n+j] - got.Data("W")[j*n+i]; math.Abs(d) > 1e-15 {
+			if d := got.Data("W")[i*n+j] - got.Data("W")[j*n+i]; !(math.Abs(d) <= 1e-15) {
 				t.Fatalf("ΔW[%d, %d] differs from ΔW[%d, %d] by %g", i, j, j, i, d)
 			}
 		}

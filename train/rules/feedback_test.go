@@ -143,8 +143,8 @@ func TestKolenPollackAligns(t *testing.T) {
 		own := s.Own.Params.Data("Wo")[k]
 		next := w - eta*(readout.Data("Wo")[k]+g.Data("Wo")[k])
 		nextOwn := own - eta*s.Own.Grads.Data("Wo")[k]
-		moved = moved || math.Abs(nextOwn-own) > 1e-3
-		if want := (1 - eta*lambda) * (own - w); math.Abs(nextOwn-next-want) > 1e-14 {
+		moved = moved || !(math.Abs(nextOwn-own) <= 1e-3)
+		if want := (1 - eta*lambda) * (own - w); !(math.Abs(nextOwn-next-want) <= 1e-14) {
 			t.Fatalf("B − Wo of entry %d becomes %g, want %g", k, nextOwn-next, want)
 		}
 	}

@@ -169,7 +169,7 @@ func TestForceInTheClosedLoop(t *testing.T) {
 	}
 	g := gradientOf(t, rule, p)
 	for i, v := range g.Data("n") {
-		if want := before[i] - learned[i]; math.Abs(v-want) > 1e-10 {
+		if want := before[i] - learned[i]; !(math.Abs(v-want) <= 1e-10) {
 			t.Fatalf("the step of n[%d] is %v, want %v", i, v, want)
 		}
 	}

@@ -50,7 +50,7 @@ func TestNeumann(t *testing.T) {
 	for _, k := range []int{2, 5, 10, 20, 40} {
 		g, _ := b.Gradient(t, rules.Neumann[float64]{Terms: k})
 		d := ruletest.Distance(g, exact)
-		if d >= last {
+		if !(d < last) {
 			t.Errorf("%d terms: off by %.2g, no better than %.2g with fewer", k, d, last)
 		}
 		last = d
@@ -235,7 +235,7 @@ func TestShineApproachesImplicit(t *testing.T) {
 				return shine(t, b, rules.Shine[float64]{Fallback: -1}, rtol)
 			})
 			t.Logf("%s, rtol %g: off by %.2g", activation, rtol, d)
-			if d >= last {
+			if !(d < last) {
 				t.Errorf("%s, rtol %g: off by %.2g, no better than %.2g", activation, rtol, d, last)
 			}
 			last = d
@@ -245,7 +245,7 @@ func TestShineApproachesImplicit(t *testing.T) {
 				return shine(t, b, rules.Shine[float64]{Refine: k}, 1e-13)
 			})
 			t.Logf("%s, refine %d: off by %.2g", activation, k, d)
-			if d >= last {
+			if !(d < last) {
 				t.Errorf("%s, refine %d: off by %.2g, no better than %.2g", activation, k, d, last)
 			}
 			last = d
@@ -401,7 +401,7 @@ func TestReversible(t *testing.T) {
 			t.Fatal(err)
 		}
 		for i, v := range relax() {
-			if math.Abs(tr.Last()[i]-v) > 1e-14 {
+			if !(math.Abs(tr.Last()[i]-v) <= 1e-14) {
 				t.Fatalf("β = %g: z[%d] = %v, want %v", beta, i, tr.Last()[i], v)
 			}
 		}
@@ -577,7 +577,7 @@ func eliminate(a [][]float64, y []float64) []float64 {
 	for k := range n {
 		best := k
 		for i := k; i < n; i++ {
-			if math.Abs(m[i][k]) > math.Abs(m[best][k]) {
+			if !(math.Abs(m[i][k]) <= math.Abs(m[best][k])) {
 				best = i
 			}
 		}

@@ -154,7 +154,7 @@ func TestKernelGradient(t *testing.T) {
 			at := func(v float64) float64 { values[k] = v; return loss() }
 			want := (at(v+h) - at(v-h)) / (2 * h)
 			values[k] = v
-			if got := p.Own.Grads.Data(name)[k]; math.Abs(got-want) > 1e-6 {
+			if got := p.Own.Grads.Data(name)[k]; !(math.Abs(got-want) <= 1e-6) {
 				t.Errorf("the gradient of %s[%d] is %v, want %v", name, k, got, want)
 			}
 		}
@@ -194,7 +194,7 @@ func TestKernelIsLearned(t *testing.T) {
 	p, a, alpha := kernel(t, trials, rule)
 	learnKernel(t, rule, p, 1500)
 	for i, v := range alpha {
-		if want := 1 - w[i*n+i]; math.Abs(v-want) > 0.02 || math.Abs(a[i*n+i]-1) > 0.03 {
+		if want := 1 - w[i*n+i]; !(math.Abs(v-want) <= 0.02) || !(math.Abs(a[i*n+i]-1) <= 0.03) {
 			t.Errorf("unit %d: decay %.3f and sensitivity %.3f, want %.3f and 1", i, v, a[i*n+i], want)
 		}
 	}

@@ -92,7 +92,7 @@ func TestLeastControlTendsToImplicit(t *testing.T) {
 		errs = append(errs, ruletest.Distance(g, exact))
 	}
 	for i := range errs[1:] {
-		if order := math.Log2(errs[i] / errs[i+1]); math.Abs(order-1) > 0.1 {
+		if order := math.Log2(errs[i] / errs[i+1]); !(math.Abs(order-1) <= 0.1) {
 			t.Errorf("twice the leak reduces the error %v by order %.2f, want 1", errs, order)
 		}
 	}
@@ -162,13 +162,13 @@ func TestLeastControlLearnsItsFeedback(t *testing.T) {
 	if first > 0.8 || last < 0.97 || cosine() < 0.998 {
 		t.Errorf("the feedback does not learn: its cosine goes from %.3f to %.3f, of its mean to %.4f", first, last, cosine())
 	}
-	if c := ruletest.Cosine(gradient(), direct); c < 0.995 {
+	if c := ruletest.Cosine(gradient(), direct); !(c >= 0.995) {
 		t.Errorf("with what it has learned, its cosine to least-control is %.4f", c)
 	}
 	copy(q, want)
 	near(t, "through the inverse", gradient(), direct, 1e-9)
 	copy(q, drawn)
-	if c := ruletest.Cosine(start, direct); c > 0.9 {
+	if c := ruletest.Cosine(start, direct); !(c <= 0.9) {
 		t.Errorf("with feedback as drawn its cosine to least-control is %.3f already", c)
 	}
 }

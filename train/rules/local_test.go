@@ -189,10 +189,10 @@ func TestAdaptiveFeedback(t *testing.T) {
 		}
 	}
 	for i, v := range outer.Data("Wo") {
-		if got, want := p.Own.Grads.Data("Wo")[i], v+decay*p.Own.Params.Data("Wo")[i]; math.Abs(got-want) > 1e-14 {
+		if got, want := p.Own.Grads.Data("Wo")[i], v+decay*p.Own.Params.Data("Wo")[i]; !(math.Abs(got-want) <= 1e-14) {
 			t.Fatalf("the update of B[%d] is %g, want %g", i, got, want)
 		}
-		if got, want := g.Data("Wo")[i], decay*trials.Layer.Params.Data("Wo")[i]; math.Abs(got-want) > 1e-14 {
+		if got, want := g.Data("Wo")[i], decay*trials.Layer.Params.Data("Wo")[i]; !(math.Abs(got-want) <= 1e-14) {
 			t.Fatalf("the decay of Wo[%d] is %g, want %g", i, got, want)
 		}
 	}

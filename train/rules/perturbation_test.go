@@ -149,7 +149,7 @@ func TestPerturbationBias(t *testing.T) {
 		errs = append(errs, ruletest.Distance(at(sigma), limit))
 	}
 	for i := range errs[1:] {
-		if order := math.Log2(errs[i] / errs[i+1]); math.Abs(order-2) > 0.3 {
+		if order := math.Log2(errs[i] / errs[i+1]); !(math.Abs(order-2) <= 0.3) {
 			t.Errorf("halving σ reduces the error %v by order %.2f, want 2", errs, order)
 		}
 	}

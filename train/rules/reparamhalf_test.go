@@ -41,16 +41,16 @@ func TestReparamHalfFactors(t *testing.T) {
 			}
 			return d
 		}
-		if d := off(product(product(left, dw), product(transpose(wg), wg)), got.Data("W")); d > 1e-10 {
+		if d := off(product(product(left, dw), product(transpose(wg), wg)), got.Data("W")); !(d <= 1e-10) {
 			t.Errorf("leak %g: ΔW is off by %.2g", leak, d)
 		}
-		if d := off(product(left, db), got.Data("b")); d > 1e-10 {
+		if d := off(product(left, db), got.Data("b")); !(d <= 1e-10) {
 			t.Errorf("leak %g: Δb is off by %.2g", leak, d)
 		}
-		if d := off(product(product(left, dw), product(transpose(gw), gw)), got.Data("W")); d < 1e-6 {
+		if d := off(product(product(left, dw), product(transpose(gw), gw)), got.Data("W")); !(d >= 1e-6) {
 			t.Errorf("leak %g: not told apart from another right factor", leak)
 		}
-		if c := ruletest.Cosine(got, exact); c <= 0 {
+		if c := ruletest.Cosine(got, exact); !(c > 0) {
 			t.Errorf("leak %g: no descent direction, cosine %g", leak, c)
 		}
 	}

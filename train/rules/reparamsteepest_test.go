@@ -128,13 +128,13 @@ func TestSteepestClosedForm(t *testing.T) {
 		for i := range n {
 			for j := range n {
 				got := w[i*n+j] - eta*g.Data("W")[i*n+j]
-				if d := math.Abs(identity(n)[i][j] - want[i][j] - got); d > 1e-10 {
+				if d := math.Abs(identity(n)[i][j] - want[i][j] - got); !(d <= 1e-10) {
 					t.Fatalf("the step leads to W[%d, %d] = %g, off by %.2g", i, j, got, d)
 				}
 			}
 		}
 	})
-	if d := missed(errs); d > 1e-10 {
+	if d := missed(errs); !(d <= 1e-10) {
 		t.Errorf("the errors miss their closed form by %.2g", d)
 	}
 	loss := func(e []float64) (sum float64) {
@@ -146,7 +146,7 @@ func TestSteepestClosedForm(t *testing.T) {
 	if first, last := loss(errs[0]), loss(errs[steps]); last > 0.5*first {
 		t.Errorf("the loss falls from %g to %g only", first, last)
 	}
-	if d := missed(descend(eta/2, func(rules.Situation[float64], deq.Params[float64]) {})); d < 1e-4 {
+	if d := missed(descend(eta/2, func(rules.Situation[float64], deq.Params[float64]) {})); !(d >= 1e-4) {
 		t.Errorf("steps of another size than the rule's have the same closed form to %.2g", d)
 	}
 }

@@ -59,13 +59,13 @@ func TestBPTTTendsToImplicit(t *testing.T) {
 	for _, steps := range []int{3, 12, 24} {
 		g, _ := b.Gradient(t, rules.BPTT[float64]{Steps: steps})
 		d := ruletest.Distance(g, exact)
-		if d >= last {
+		if !(d < last) {
 			t.Errorf("%d steps: off by %.2g, no better than %.2g with fewer", steps, d, last)
 		}
 		last = d
 	}
 	g, _ := b.Gradient(t, rules.BPTT[float64]{Steps: 200})
-	if d := ruletest.Distance(g, exact); d > 1e-6 {
+	if d := ruletest.Distance(g, exact); !(d <= 1e-6) {
 		t.Errorf("200 steps are off by %.2g", d)
 	}
 }
@@ -97,7 +97,7 @@ func TestReparamFactors(t *testing.T) {
 			t.Helper()
 			for i, row := range want {
 				for j, v := range row {
-					if g := got[i*len(row)+j]; math.Abs(g-v) > 1e-10 {
+					if g := got[i*len(row)+j]; !(math.Abs(g-v) <= 1e-10) {
 						t.Fatalf("leak %g: %s[%d, %d] = %g, want %g", leak, name, i, j, g, v)
 					}
 				}
@@ -105,7 +105,7 @@ func TestReparamFactors(t *testing.T) {
 		}
 		compare("ΔW", product(product(left, dw), right), got.Data("W"))
 		compare("Δb", product(left, db), got.Data("b"))
-		if c := ruletest.Cosine(got, exact); c <= 0 {
+		if c := ruletest.Cosine(got, exact); !(c > 0) {
 			t.Errorf("leak %g: no descent direction, cosine %g", leak, c)
 		}
 	}
@@ -129,7 +129,7 @@ func TestJFBIsTheFirstTerm(t *testing.T) {
 			}
 		}
 	}
-	if d := ruletest.Distance(got, want); d > 1e-11 {
+	if d := ruletest.Distance(got, want); !(d <= 1e-11) {
 		t.Errorf("off by %.2g", d)
 	}
 }

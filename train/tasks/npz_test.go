@@ -105,7 +105,7 @@ func TestNPZ(t *testing.T) {
 			}
 			sum, squares = sum+x, squares+x*x
 		}
-		if math.Abs(sum) > 1e-12 || math.Abs(squares-3) > 1e-12 {
+		if !(math.Abs(sum) <= 1e-12) || !(math.Abs(squares-3) <= 1e-12) {
 			t.Errorf("column %d: sum %v, of squares %v", j, sum, squares)
 		}
 	}

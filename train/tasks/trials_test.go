@@ -70,7 +70,7 @@ func TestTimings(t *testing.T) {
 						want = 1 / math.Sqrt(map[bool]float64{true: 20, false: 100}[c.name == "2af/dt=20"])
 					}
 					// The standard deviation of 800 has a relative error of 1/√1600.
-					if got := math.Sqrt(sum / float64(s.N)); math.Abs(got-want) > 4*want/math.Sqrt(2*float64(s.N)) {
+					if got := math.Sqrt(sum / float64(s.N)); !(math.Abs(got-want) <= 4*want/math.Sqrt(2*float64(s.N))) {
 						t.Errorf("step %d, input %d: noise %.4f, want %.4f", step, j, got, want)
 					}
 				}
@@ -103,11 +103,11 @@ func TestRandomDurations(t *testing.T) {
 	for k := 3; k < 30; k++ {
 		p := cdf(float64(100*k+100)) - cdf(float64(100*k))
 		want += float64(k) * p
-		if got := float64(count[k]) / float64(d.Train.N); math.Abs(got-p) > 4.5*math.Sqrt(p/float64(d.Train.N)) {
+		if got := float64(count[k]) / float64(d.Train.N); !(math.Abs(got-p) <= 4.5*math.Sqrt(p/float64(d.Train.N))) {
 			t.Errorf("a delay of %d steps in %.4f of the trials, want %.4f", k, got, p)
 		}
 	}
-	if d.Steps != 40 || math.Abs(mean-want) > 0.2 || len(count) > 27 {
+	if d.Steps != 40 || !(math.Abs(mean-want) <= 0.2) || len(count) > 27 {
 		t.Errorf("%d steps, mean delay %.2f, want 40 and %.2f; delays %v", d.Steps, mean, want, count)
 	}
 	rsg := load(t, few(t, tasks.ReadySetGo{}, 4000), 1)
@@ -124,7 +124,7 @@ func TestRandomDurations(t *testing.T) {
 	// 800 to 1500 ms are 10 to 18.75 steps of 80 ms, so 18 is less likely.
 	for m := 10; m <= 18; m++ {
 		p := map[bool]float64{true: 0.75, false: 1}[m == 18] / 8.75
-		if got := float64(count[m]) / 4000; math.Abs(got-p) > 4*math.Sqrt(p/4000) {
+		if got := float64(count[m]) / 4000; !(math.Abs(got-p) <= 4*math.Sqrt(p/4000)) {
 			t.Errorf("a measure of %d steps in %.4f of the trials, want %.4f", m, got, p)
 		}
 	}
@@ -193,10 +193,10 @@ func TestIdealObservers(t *testing.T) {
 			if ideal == 0 {
 				ideal = c.ideal
 			}
-			if e := math.Sqrt(ideal*(1-ideal)/n) + 1e-4; math.Abs(right-ideal) > 4*e {
+			if e := math.Sqrt(ideal*(1-ideal)/n) + 1e-4; !(math.Abs(right-ideal) <= 4*e) {
 				t.Errorf("accuracy %.4f, the task says %.4f ± %.4f", right, ideal, e)
 			}
-			if c.ideal != 0 && math.Abs(right-c.ideal) > 0.01 {
+			if c.ideal != 0 && !(math.Abs(right-c.ideal) <= 0.01) {
 				t.Errorf("accuracy %.4f, published %.3f", right, c.ideal)
 			}
 			// What the documentation says.
@@ -256,7 +256,7 @@ func TestLabelBalance(t *testing.T) {
 			t.Errorf("%s: decisions %v, want %v", name, count, decisions)
 		}
 		for _, c := range decisions {
-			if math.Abs(float64(count[c])-2000) > 4*math.Sqrt(1000) {
+			if !(math.Abs(float64(count[c])-2000) <= 4*math.Sqrt(1000)) {
 				t.Errorf("%s: %d of 4000 trials with the label %d", name, count[c], c)
 			}
 		}
@@ -302,7 +302,7 @@ func TestTargets(t *testing.T) {
 			}
 		}
 	}
-	if math.Abs(float64(pulses)-2500) > 4*math.Sqrt(2500) {
+	if !(math.Abs(float64(pulses)-2500) <= 4*math.Sqrt(2500)) {
 		t.Errorf("flip-flop: %d pulses in 50,000 steps, want about 2500", pulses)
 	}
 	adding := load(t, few(t, tasks.Adding{Steps: 11}, 500), 1).Train
@@ -325,14 +325,14 @@ func TestTargets(t *testing.T) {
 		t.Errorf("adding: %v marks", marks)
 	}
 	sine := load(t, tasks.RFLOSine{Trials: 2}, 1).Train
-	if sine.Y[0] != 0 || math.Abs(sine.Y[25]-1) > 1e-12 || sine.Y[0] != sine.Y[100] || slices.ContainsFunc(sine.X, func(x float64) bool { return x != 0 }) {
+	if sine.Y[0] != 0 || !(math.Abs(sine.Y[25]-1) <= 1e-12) || sine.Y[0] != sine.Y[100] || slices.ContainsFunc(sine.X, func(x float64) bool { return x != 0 }) {
 		t.Errorf("rflo-sine: targets %v", sine.Y[:30])
 	}
 	mean := 0.0
 	for _, y := range sine.Y[:100] {
 		mean += y * y / 100
 	}
-	if math.Abs(mean-0.65625) > 1e-12 {
+	if !(math.Abs(mean-0.65625) <= 1e-12) {
 		t.Errorf("rflo-sine: mean square %v", mean)
 	}
 }

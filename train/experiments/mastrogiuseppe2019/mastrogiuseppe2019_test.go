@@ -21,12 +21,12 @@ func TestDraw(t *testing.T) {
 	}
 	for i := range n.Units {
 		m, in := 1.2*(0.6*n.xi[i]+0.8*n.etaM[i]), 0.5*(0.6*n.xi[i]+0.8*n.etaI[i])
-		if math.Abs(n.M[i]-m) > 1e-12 || math.Abs(n.U[i]-in) > 1e-12 {
+		if !(math.Abs(n.M[i]-m) <= 1e-12) || !(math.Abs(n.U[i]-in) <= 1e-12) {
 			t.Fatalf("m and I of unit %d are %g and %g, want %g and %g", i, n.M[i], n.U[i], m, in)
 		}
 	}
 	want, readout := v.Readout(direction), n.along(direction)
-	if u, v := kernels.Dot(readout, n.M), kernels.Dot(readout, n.U); math.Abs(u-want.U) > 1e-12 || math.Abs(v-want.V) > 1e-12 {
+	if u, v := kernels.Dot(readout, n.M), kernels.Dot(readout, n.U); !(math.Abs(u-want.U) <= 1e-12) || !(math.Abs(v-want.V) <= 1e-12) {
 		t.Errorf("overlaps %g and %g, want %g and %g", u, v, want.U, want.V)
 	}
 }
@@ -57,7 +57,7 @@ func TestFixedPoints(t *testing.T) {
 			t.Fatal(err)
 		}
 		readout := readouts[p.readout]
-		if f := kernels.Dot(readout, at.rates); math.Abs(f-p.z) > 1e-6 {
+		if f := kernels.Dot(readout, at.rates); !(math.Abs(f-p.z) <= 1e-6) {
 			t.Errorf("z = %g is read out as %g", p.z, f)
 		}
 		largest := p.outside()
@@ -102,10 +102,10 @@ func TestTraining(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, r := range rates {
-		if want := target * r / square; math.Abs(ls.readout[i]-want) > 1e-10 || math.Abs(descent[i]-want) > 1e-10 {
+		if want := target * r / square; !(math.Abs(ls.readout[i]-want) <= 1e-10) || !(math.Abs(descent[i]-want) <= 1e-10) {
 			t.Fatalf("unit %d: least squares %g and gradient descent %g, want %g", i, ls.readout[i], descent[i], want)
 		}
-		if want := target * r / (square + alpha); math.Abs(ridge.readout[i]-want) > 1e-10 {
+		if want := target * r / (square + alpha); !(math.Abs(ridge.readout[i]-want) <= 1e-10) {
 			t.Fatalf("unit %d: ridge regression %g, want %g", i, ridge.readout[i], want)
 		}
 	}
@@ -115,10 +115,10 @@ func TestTraining(t *testing.T) {
 	}
 	readouts := [][]float64{ls.readout, learned.readout}
 	z, err := n.ends(t.Context(), append(append([]float64(nil), ls.x...), learned.x...), readouts, 60)
-	if err != nil || math.Abs(z[0]-target) > 1e-6 || math.Abs(z[1]-target) > 0.01 {
+	if err != nil || !(math.Abs(z[0]-target) <= 1e-6) || !(math.Abs(z[1]-target) <= 0.01) {
 		t.Errorf("the trained networks end at %v, %v", z, err)
 	}
-	if g := n.geometry(ls.readout, ls.readout); math.Abs(g.cosine-1) > 1e-12 || math.Abs(g.norm-target*math.Sqrt(float64(n.Units)/square)) > 1e-9 {
+	if g := n.geometry(ls.readout, ls.readout); !(math.Abs(g.cosine-1) <= 1e-12) || !(math.Abs(g.norm-target*math.Sqrt(float64(n.Units)/square)) <= 1e-9) {
 		t.Errorf("least squares has the geometry %+v", g)
 	}
 }
@@ -140,7 +140,7 @@ func TestWander(t *testing.T) {
 		}
 		held, alone := found[0], found[1]
 		if rests {
-			if want := kernels.SumSquares(at.x) / float64(n.Units); math.Abs(held.delta-want) > 1e-6 || math.Abs(held.deltaInf-want) > 1e-6 || alone.delta > 1e-6 {
+			if want := kernels.SumSquares(at.x) / float64(n.Units); !(math.Abs(held.delta-want) <= 1e-6) || !(math.Abs(held.deltaInf-want) <= 1e-6) || alone.delta > 1e-6 {
 				t.Errorf("Δ₀ and Δ_∞ are %g and %g, want %g; without input %g", held.delta, held.deltaInf, want, alone.delta)
 			}
 		} else if held.delta-held.deltaInf < 0.1 || alone.delta-alone.deltaInf < 1 {
@@ -182,7 +182,7 @@ func TestPrediction(t *testing.T) {
 		{[]float64{1, 1, 2}, []float64{3, 4, 5}, math.Sqrt(3) / 2}, // of ranks 1.5, 1.5, 3 and 1, 2, 3
 		{[]float64{1, 2, 2, 3}, []float64{1, 3, 3, 9}, 1},          // equal where the other is
 	} {
-		if got := rankCorrelation(c.x, c.y); math.Abs(got-c.want) > 1e-12 {
+		if got := rankCorrelation(c.x, c.y); !(math.Abs(got-c.want) <= 1e-12) {
 			t.Errorf("%v and %v correlate by %g, want %g", c.x, c.y, got, c.want)
 		}
 	}

@@ -116,7 +116,7 @@ func TestEuler(t *testing.T) {
 		}
 	}
 	for i := range r {
-		if math.Abs(r[i]-float64(e.Z[i])) > 1e-5 {
+		if !(math.Abs(r[i]-float64(e.Z[i])) <= 1e-5) {
 			t.Fatalf("r[%d] = %g, want %g", i, e.Z[i], r[i])
 		}
 	}
@@ -147,7 +147,7 @@ func TestWhatIsTrainedOn(t *testing.T) {
 	if got := run(data, quirk); !slices.Equal(got, want) || slices.Equal(got, plain) {
 		t.Errorf("on tests %v, want %v and not %v", got, want, plain)
 	}
-	if got := run(data, solved); slices.Equal(got, plain) || math.Abs(got[0]-plain[0]) > 0.1 {
+	if got := run(data, solved); slices.Equal(got, plain) || !(math.Abs(got[0]-plain[0]) <= 0.1) {
 		t.Errorf("at solved fixed points %v, at Euler's states %v", got, plain)
 	}
 }

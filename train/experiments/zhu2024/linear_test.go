@@ -30,7 +30,7 @@ func TestPublishedDraws(t *testing.T) {
 		{"J(Ŵ)", l.loss(newLU(units), l.teacher), 0.019916381505374798, 64},
 		{"J(W₀)", l.loss(newLU(units), l.start), 3.1949439260414256, 64},
 	} {
-		if math.Abs(c.got-c.want) > c.ulps*0x1p-52*math.Abs(c.want) {
+		if !(math.Abs(c.got-c.want) <= c.ulps*0x1p-52*math.Abs(c.want)) {
 			t.Errorf("%s = %v, want %v", c.name, c.got, c.want)
 		}
 	}
@@ -63,7 +63,7 @@ func TestLU(t *testing.T) {
 		ax.Mul(dense(a), dense(x))
 		ay.Mul(dense(a).T(), dense(y))
 		for name, got := range map[string]*mat.Dense{"AX": &ax, "AᵀX": &ay} {
-			if d := distance(matrix{n, 3, got.RawMatrix().Data}, b); d > 1e-10 {
+			if d := distance(matrix{n, 3, got.RawMatrix().Data}, b); !(d <= 1e-10) {
 				t.Errorf("n = %d: %s is off by %.2g", n, name, d)
 			}
 		}
@@ -86,7 +86,7 @@ func TestDirections(t *testing.T) {
 		up, down := l.start.clone(), l.start.clone()
 		up.v[at] += h
 		down.v[at] -= h
-		if d := (l.loss(f, up) - l.loss(f, down)) / (2 * h); math.Abs(d-exact.v[at]) > 1e-6*math.Abs(d) {
+		if d := (l.loss(f, up) - l.loss(f, down)) / (2 * h); !(math.Abs(d-exact.v[at]) <= 1e-6*math.Abs(d)) {
 			t.Errorf("∂J/∂W[%d] = %v, differences have %v", at, exact.v[at], d)
 		}
 	}
@@ -98,7 +98,7 @@ func TestDirections(t *testing.T) {
 	left.Mul(b, b.T())
 	right.Mul(b.T(), b)
 	want.Product(&left, dense(exact), &right)
-	if d := distance(step, matrix{units, units, want.RawMatrix().Data}); d > 1e-10 {
+	if d := distance(step, matrix{units, units, want.RawMatrix().Data}); !(d <= 1e-10) {
 		t.Errorf("P_L ∇ P_R: off by %.2g", d)
 	}
 	s := newSteepest(l, l.start).(*steepest)
@@ -106,7 +106,7 @@ func TestDirections(t *testing.T) {
 	byA := productTB(newMatrix(units, units), s.e, l.x)
 	want.Product(b, dense(byA), b)
 	want.Scale(-2./samples, &want) // the step is that of B, which grows where W falls
-	if d := distance(matrix{units, units, scaled(step, -1)}, matrix{units, units, want.RawMatrix().Data}); d > 1e-10 {
+	if d := distance(matrix{units, units, scaled(step, -1)}, matrix{units, units, want.RawMatrix().Data}); !(d <= 1e-10) {
 		t.Errorf("B ∇_A J B: off by %.2g", d)
 	}
 }
@@ -123,11 +123,11 @@ func TestSteps(t *testing.T) {
 		d.loss()
 		d.step(rate)
 		moved := d.weights().plus(-1, l.second)
-		if diff := distance(matrix{units, units, scaled(s.steepest, -2*rate/samples)}, moved); diff > 1e-9 {
+		if diff := distance(matrix{units, units, scaled(s.steepest, -2*rate/samples)}, moved); !(diff <= 1e-9) {
 			t.Errorf("η = %g: the step is off by %.2g", rate, diff)
 		}
 		theta := angle(s.steepest, s.reparam)
-		if ratio := last / theta; last > 0 && math.Abs(ratio-2) > 0.1 {
+		if ratio := last / theta; last > 0 && !(math.Abs(ratio-2) <= 0.1) {
 			t.Errorf("halving η from %g divides the angle by %.3f, want 2", 2*rate, ratio)
 		}
 		last = theta

@@ -61,7 +61,7 @@ func TestCatalogRulesOnTheLinearTask(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if j := task.loss(newLU(units), task.start); math.Abs(o.Mean()/j-1) > 1e-12 {
+	if j := task.loss(newLU(units), task.start); !(math.Abs(o.Mean()/j-1) <= 1e-12) {
 		t.Fatalf("the loss is %v, want %v", o.Mean(), j)
 	}
 	backward := deq.Solver[float64]{Method: solvers.GMRES[float64]{}, Settings: solvers.Settings{RTol: 1e-12, MaxEvals: 1000}}
@@ -89,10 +89,10 @@ func TestCatalogRulesOnTheLinearTask(t *testing.T) {
 			}
 			return d / scale
 		}
-		if d := off(c.want); d > 1e-9 {
+		if d := off(c.want); !(d <= 1e-9) {
 			t.Errorf("%T is off by %.2g", c.rule, d)
 		}
-		if d := off(c.other); d < 1e-3 {
+		if d := off(c.other); !(d >= 1e-3) {
 			t.Errorf("%T is not told apart from another rule: %.2g", c.rule, d)
 		}
 	}

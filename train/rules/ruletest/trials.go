@@ -119,6 +119,7 @@ func testTrials(t *testing.T, rule rules.TemporalRule[float64]) {
 			t.Fatal(err)
 		}
 	}
+	finite(t, once)
 	for i, v := range content() {
 		if !slices.Equal(v, before[i]) {
 			t.Fatal("the rule changes the passage")

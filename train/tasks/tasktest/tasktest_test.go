@@ -27,7 +27,7 @@ func TestNegativeControls(t *testing.T) {
 				}
 			})
 		}
-		if learned, constant := Learn(d); learned <= 0.8*constant {
+		if learned, constant := Learn(d); !(learned > 0.8*constant) {
 			t.Errorf("%T: error %.3f on shuffled targets, %.3f by the constant predictor", task, learned, constant)
 		}
 		w := d.Inputs
@@ -51,7 +51,7 @@ func TestLearnNonlinear(t *testing.T) {
 		return s
 	}
 	d := &tasks.Dataset{Name: "product", Inputs: 2, Outputs: 2, Train: draw(400, 0), Test: draw(400, 1)}
-	if learned, constant := Learn(d); Linear(d) < 0.8*constant || learned > 0.3*constant {
+	if learned, constant := Learn(d); !(Linear(d) >= 0.8*constant) || !(learned <= 0.3*constant) {
 		t.Errorf("error %.3f, linear %.3f, constant %.3f", learned, Linear(d), constant)
 	}
 }
