@@ -10,10 +10,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"attractor/internal/bench"
+	"attractor/cmd/bench"
+	"attractor/cmd/peers"
 	"attractor/internal/catalog"
 	"attractor/internal/kernels"
-	"attractor/internal/peers"
 	"attractor/solvers/study"
 	"attractor/train"
 )

@@ -12,8 +12,8 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"attractor/cmd/bench"
 	"attractor/deq"
-	"attractor/internal/bench"
 	"attractor/internal/checkpoint"
 )
 

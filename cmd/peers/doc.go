@@ -10,7 +10,7 @@
 // They run on the CPU and on one thread. To install them in a folder of their own:
 //
 //	python3 -m venv peers
-//	peers/bin/pip install -r internal/peers/scripts/requirements.txt
+//	peers/bin/pip install -r cmd/peers/scripts/requirements.txt
 //	attractor bench --peers --python peers/bin/python
 //
 // The step is: the equilibrium z* = tanh(z*Wᵀ + xUᵀ + b) from z = 0; the mean squared error
@@ -27,9 +27,9 @@
 // A further script prints trials of neurogym. Where neurogym is installed, the test of this package
 // compares them with those of our tasks, trial by trial. Its two semantics need a folder each:
 //
-//	python3 -m venv neurogym && neurogym/bin/pip install -r internal/peers/scripts/requirements-neurogym.txt
-//	python3 -m venv first && first/bin/pip install -r internal/peers/scripts/requirements-neurogym-first.txt
-//	ATTRACTOR_NEUROGYM=neurogym/bin/python ATTRACTOR_NEUROGYM_FIRST=first/bin/python go test -run Neurogym -v ./internal/peers
+//	python3 -m venv neurogym && neurogym/bin/pip install -r cmd/peers/scripts/requirements-neurogym.txt
+//	python3 -m venv first && first/bin/pip install -r cmd/peers/scripts/requirements-neurogym-first.txt
+//	ATTRACTOR_NEUROGYM=neurogym/bin/python ATTRACTOR_NEUROGYM_FIRST=first/bin/python go test -run Neurogym -v ./cmd/peers
 //
 // (with absolute paths). Version 0.0.2 is the oldest that can be installed; the six tasks in it are
 // line by line those of v0.0.1.

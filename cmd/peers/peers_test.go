@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"attractor/internal/bench"
+	"attractor/cmd/bench"
 )
 
 // The test's own program stands in for Python where a peer's behaviour is to be chosen.
