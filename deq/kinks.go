@@ -135,6 +135,43 @@ func (s *Sides[T]) JVP(v, out []T) error {
 	return nil
 }
 
+// Kinks returns how far the states are from every kink, in their order, positive on the side 1 [rows, kinks].
+func (s *Sides[T]) Kinks() ([]T, error) { return s.byRow(kinks, s.e.Z, 0) }
+
+// Slopes returns the derivative of Kinks along v [rows, Units], on the sides.
+func (s *Sides[T]) Slopes(v []T) ([]T, error) { return s.byRow(sidedTangent, v, 1) }
+
+// Taken returns the sides of a row by kink: 1, 0, or −1 where open.
+func (s *Sides[T]) Taken(row int) (sides []T) {
+	for _, v := range s.sides {
+		width := len(v) / s.e.Rows
+		sides = append(sides, v[row*width:(row+1)*width]...)
+	}
+	return sides
+}
+
+// byRow puts what a function gives for the kinks one beside the other, 0 for what is nil.
+func (s *Sides[T]) byRow(f function, in []T, from int) (out []T, err error) {
+	if len(s.sides) == 0 {
+		return nil, nil
+	}
+	found, err := s.evaluate(f, in, from)
+	if err != nil {
+		return nil, err
+	}
+	for b := range s.e.Rows {
+		for k, v := range s.sides {
+			width := len(v) / s.e.Rows
+			row := make([]T, width)
+			if found[k] != nil {
+				copy(row, found[k][b*width:(b+1)*width])
+			}
+			out = append(out, row...)
+		}
+	}
+	return out, nil
+}
+
 // Repeat returns the sides of one row for rows copies of it.
 func (s *Sides[T]) Repeat(row, rows int) (*Sides[T], error) {
 	same, err := s.e.Repeat(row, rows)

@@ -40,22 +40,27 @@ func (s *search[T]) spectrum(ctx context.Context, p FixedPoint) (out spectrum, e
 		return out, err
 	}
 	if n <= MaxDense && (s.K == 0 || n <= small) {
-		if out.values, err = Spectrum(ctx, here, 0); err != nil {
-			return out, err
-		}
-		out.complete = true
-		if !slices.ContainsFunc(out.values, s.close) {
-			out.errors = make([]float64, n)
-			return out, nil
-		}
 		j, err := dense(ctx, here, 0)
 		if err != nil {
 			return out, err
 		}
-		out.errors, err = s.errors(ctx, j, p, out.values)
-		return out, err
+		return s.spectrumOf(ctx, j, p)
 	}
 	return s.leading(ctx, here)
+}
+
+// spectrumOf finds all eigenvalues of the derivative j at a point.
+func (s *search[T]) spectrumOf(ctx context.Context, j *mat.Dense, p FixedPoint) (out spectrum, err error) {
+	if out.values, err = eigenvalues(j); err != nil {
+		return out, err
+	}
+	out.complete = true
+	if !slices.ContainsFunc(out.values, s.close) {
+		out.errors = make([]float64, len(out.values))
+		return out, nil
+	}
+	out.errors, err = s.errors(ctx, j, p, out.values)
+	return out, err
 }
 
 // close says that the error of an eigenvalue matters.
@@ -341,7 +346,14 @@ func (s *search[T]) classify(ctx context.Context, p *FixedPoint) error {
 			return err
 		}
 	}
-	found, err := s.spectrum(ctx, *p)
+	var found spectrum
+	var err error
+	if widest := p.Continuum.widest(); widest != nil {
+		p.Z = widest.centre
+		found, err = s.spectrumOf(ctx, widest.j, *p)
+	} else {
+		found, err = s.spectrum(ctx, *p)
+	}
 	if err != nil {
 		return err
 	}
@@ -349,7 +361,7 @@ func (s *search[T]) classify(ctx context.Context, p *FixedPoint) error {
 	order := make([]int, len(found.values))
 	kind := make([]int, len(order)) // 1 unstable, 0 marginal, −1 stable
 	p.Gap, p.Index = math.Inf(-1), 1
-	rests := restingModes(found.values, p.Continuum)
+	rests := restingModes(found.values, p.Continuum.dimension())
 	for i, v := range found.values {
 		order[i] = i
 		gap, bound := beyond(v), found.errors[i]
@@ -405,13 +417,10 @@ func (s *search[T]) classify(ctx context.Context, p *FixedPoint) error {
 	return nil
 }
 
-// restingModes marks the eigenvalues along a continuum, which may be nil: those nearest to 1.
-func restingModes(values []complex128, c *Continuum) []bool {
+// restingModes marks the eigenvalues along a continuum of d dimensions: those nearest to 1.
+func restingModes(values []complex128, d int) []bool {
 	rests := make([]bool, len(values))
-	if c == nil {
-		return rests
-	}
-	for range min(c.Dimension, len(values)) {
+	for range min(d, len(values)) {
 		nearest := -1
 		for i, v := range values {
 			if !rests[i] && (nearest < 0 || cmplx.Abs(v-1) < cmplx.Abs(values[nearest]-1)) {
@@ -426,8 +435,10 @@ func restingModes(values []complex128, c *Continuum) []bool {
 // measure fills in what the spectra at a continuum's points say.
 func (s *search[T]) measure(ctx context.Context, p *FixedPoint) error {
 	c := p.Continuum
+	if c.faces != nil {
+		return s.measureFaces(ctx, p)
+	}
 	c.represent()
-	beyond := gapOf(s.Dynamics)
 	c.Transversal, c.Attracting = math.Inf(-1), true
 	for _, z := range c.Points {
 		here := *p
@@ -436,19 +447,24 @@ func (s *search[T]) measure(ctx context.Context, p *FixedPoint) error {
 		if err != nil {
 			return err
 		}
-		rests := restingModes(found.values, c)
-		for i, v := range found.values {
-			gap := beyond(v)
-			if rests[i] {
-				c.Neutrality = max(c.Neutrality, math.Abs(gap))
-				continue
-			}
-			c.Transversal = max(c.Transversal, 1+gap)
-			c.Attracting = c.Attracting && gap < -found.errors[i]
-		}
+		c.compare(found, c.Dimension, gapOf(s.Dynamics))
 	}
 	if c.Dimension == len(p.Z) {
 		c.Transversal = math.NaN()
 	}
 	return nil
+}
+
+// compare takes in the spectrum at a state around which the continuum has d dimensions.
+func (c *Continuum) compare(found spectrum, d int, beyond func(complex128) float64) {
+	rests := restingModes(found.values, d)
+	for i, v := range found.values {
+		gap := beyond(v)
+		if rests[i] {
+			c.Neutrality = max(c.Neutrality, math.Abs(gap))
+			continue
+		}
+		c.Transversal = max(c.Transversal, 1+gap)
+		c.Attracting = c.Attracting && gap < -found.errors[i]
+	}
 }

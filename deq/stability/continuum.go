@@ -14,7 +14,7 @@ import (
 type Continuum struct {
 	Dimension int
 	// Extent is the largest distance ‖z − z′‖ of two of its points that were seen, infinite where it goes on beyond
-	// 32 √n from where it was found.
+	// 32 √n from where it was found, of cells with kinks 32 (√n + ‖z‖).
 	Extent float64
 	Closed bool        // a curve that returns to itself
 	Points [][]float64 // a few of its points, far from each other
@@ -27,6 +27,15 @@ type Continuum struct {
 	Attracting  bool
 
 	samples []sample
+	faces   []*polyhedron // that it is made of, nil where it is not
+}
+
+// dimension is 0 of nil.
+func (c *Continuum) dimension() int {
+	if c == nil {
+		return 0
+	}
+	return c.Dimension
 }
 
 // sample is a state of a continuum or of a curve of slow states.
@@ -418,6 +427,9 @@ func closesAt(point, from, step []float64, far float64) bool {
 // enough it ends.
 func (s *search[T]) approach(ctx context.Context, c *Continuum, z []float64, enough float64) (float64, error) {
 	const steps = 30
+	if c.faces != nil {
+		return c.far(z), nil
+	}
 	near, best := 0, math.Inf(1)
 	for i, q := range c.samples {
 		if d := kernels.SquaredDistance(q.z, z); d < best {

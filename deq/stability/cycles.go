@@ -294,7 +294,7 @@ func (c *cycling[T]) place(ctx context.Context, z []float64, b comeback) (int, e
 			return Nowhere, err
 		}
 	}
-	rests := restingModes(cycle.Multipliers, cycle.continuum)
+	rests := restingModes(cycle.Multipliers, cycle.continuum.dimension())
 	nearest, repels := math.Inf(1), false
 	for i, v := range cycle.Multipliers {
 		gap := cmplx.Abs(v) - 1

@@ -27,25 +27,40 @@ func Jacobian[T deq.Float](ctx context.Context, e *deq.Equilibrium[T], sample in
 	if err != nil {
 		return nil, err
 	}
+	j, err := assemble(n, rows, func(v, jv []T) error {
+		if err := ctx.Err(); err != nil {
+			return fmt.Errorf("stability: Jacobian: %w", err)
+		}
+		return same.JVP(v, jv)
+	})
+	if err != nil {
+		return nil, err
+	}
+	for k := range n {
+		for i, f := range j.RawRowView(k) {
+			if math.IsNaN(f) || math.IsInf(f, 0) {
+				return nil, fmt.Errorf("stability: sample %d: ∂f[%d]/∂z[%d] is %v", sample, k, i, f)
+			}
+		}
+	}
+	return j, nil
+}
+
+// assemble makes the matrix J [n, n] of jvp, which writes J v to jv for rows v [rows, n].
+func assemble[T deq.Float](n, rows int, jvp func(v, jv []T) error) (*mat.Dense, error) {
 	j := mat.NewDense(n, n, nil)
 	v, jv := make([]T, rows*n), make([]T, rows*n)
 	for first := 0; first < n; first += rows {
-		if err := ctx.Err(); err != nil {
-			return nil, fmt.Errorf("stability: Jacobian: %w", err)
-		}
 		columns := min(rows, n-first)
 		clear(v)
 		for i := range columns {
 			v[i*n+first+i] = 1
 		}
-		if err := same.JVP(v, jv); err != nil {
+		if err := jvp(v, jv); err != nil {
 			return nil, err
 		}
 		for i := range columns {
 			for k, y := range jv[i*n : (i+1)*n] {
-				if f := float64(y); math.IsNaN(f) || math.IsInf(f, 0) {
-					return nil, fmt.Errorf("stability: sample %d: ∂f[%d]/∂z[%d] is %v", sample, k, first+i, y)
-				}
 				j.Set(k, first+i, float64(y))
 			}
 		}
@@ -68,9 +83,15 @@ func Spectrum[T deq.Float](ctx context.Context, e *deq.Equilibrium[T], sample in
 	if err != nil {
 		return nil, err
 	}
+	return eigenvalues(j)
+}
+
+// eigenvalues are all of a matrix, those of largest modulus first.
+func eigenvalues(j *mat.Dense) ([]complex128, error) {
 	var eigen mat.Eigen
 	if !eigen.Factorize(j, mat.EigenNone) {
-		return nil, fmt.Errorf("stability: sample %d: the eigenvalues did not converge", sample)
+		n, _ := j.Dims()
+		return nil, fmt.Errorf("stability: the eigenvalues of a %d×%d matrix did not converge", n, n)
 	}
 	values := eigen.Values(nil)
 	sortByModulus(values)

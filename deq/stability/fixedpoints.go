@@ -403,6 +403,9 @@ func (s *search[T]) add(ctx context.Context, z []T, q float64, status string) er
 // settled lists what a search has ended at, if it is a fixed point and new. Where I − J is nearly singular its neighbourhood is
 // looked at.
 func (s *search[T]) settled(ctx context.Context, here *spot, inverse, q float64) error {
+	if on, err := s.onPieces(ctx, here); on || err != nil {
+		return err
+	}
 	if inverse < singular && here.still() {
 		s.list(here, inverse, here.noise*inverse)
 		return nil
@@ -448,6 +451,9 @@ func (s *search[T]) settled(ctx context.Context, here *spot, inverse, q float64)
 	}
 	if !here.still() {
 		return s.drifting(ctx, here, f, q)
+	}
+	if on, err := s.onPieces(ctx, here); on || err != nil {
+		return err
 	}
 	if s.again(here.z, 0) {
 		return nil
@@ -593,11 +599,20 @@ func (s *search[T]) extend(ctx context.Context, here *spot, c *Continuum) error 
 	n := len(here.z)
 	near := 1e-6 * math.Sqrt(float64(n))
 	p := FixedPoint{Z: here.z, Q: here.size * here.size / 2, Status: Extended, Found: 1, Continuum: c}
-	if f := c.samples[0].f; c.Dimension < n {
+	if f := c.samples[0].f; f != nil && c.Dimension < n {
 		p.Error = here.noise / f.sigma[n-1-c.Dimension]
 	}
 	left := s.points[:0]
 	for _, old := range s.points {
+		if o := old.Continuum; o != nil && o.touches(c) {
+			for _, q := range o.faces {
+				c.join(q)
+			}
+			c.gather()
+			s.curves = slices.DeleteFunc(s.curves, func(curve *Continuum) bool { return curve == o })
+			p.Found += old.Found
+			continue
+		}
 		if old.Continuum == nil && old.Status != Slow {
 			far, err := s.approach(ctx, c, old.Z, near)
 			if err != nil {

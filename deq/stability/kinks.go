@@ -24,6 +24,12 @@ type cone[T deq.Float] struct {
 	z []T
 }
 
+func (s *search[T]) newCone(z []float64) *cone[T] {
+	c := &cone[T]{search: s, z: make([]T, len(z))}
+	narrow(c.z, z)
+	return c
+}
+
 // of writes g(v) to out, for rows v [any number, units].
 func (c *cone[T]) of(v, out []T) error {
 	n := len(c.z)
@@ -57,67 +63,72 @@ type growth struct {
 	last      []float64 // where the direction has come to, of unit length
 }
 
-// follow follows directions v [rows, units] until their growth is steady.
+// follow follows directions v [rows, units], each until its growth is steady: told from 0, or the same to the last digits that count.
 func (c *cone[T]) follow(ctx context.Context, v []T) ([]growth, error) {
 	const most = 3
 	n := len(c.z)
-	rows := len(v) / n
-	part, next := 100, make([]T, len(v)) // steps of which means are taken
+	part, floor := 100, 1e-9 // steps of which means are taken, and what is not seen of a growth
 	if c.Dynamics == "rate" {
-		part = 30
+		part, floor = 30, 1e-9+10*coneTol
 	}
-	sums := make([][]float64, rows)
-	dead := make([]bool, rows)
-	unit := func(b int, from []T) float64 {
-		size := norm(from[b*n : (b+1)*n])
-		if !(size > 0) {
-			dead[b] = true
-			clear(v[b*n : (b+1)*n])
-			return math.Inf(-1)
-		}
-		kernels.Scale(v[b*n:(b+1)*n], T(1/size), from[b*n:(b+1)*n])
-		return math.Log(size)
+	out := make([]growth, len(v)/n)
+	under := make([]int, len(out)) // way
+	for b := range out {
+		unit, _ := toUnit(v[b*n : (b+1)*n])
+		under[b], out[b] = b, growth{last: unit}
 	}
-	for b := range rows {
-		unit(b, v)
-	}
-	out := make([]growth, rows)
-	for round := range most {
-		for half := range 3 {
-			for b := range sums {
-				sums[b] = append(sums[b], 0)
+	for range most {
+		v = v[:0]
+		for _, b := range under {
+			for _, x := range out[b].last {
+				v = append(v, T(x))
 			}
-			at := 3*round + half
+		}
+		var means [3][]float64
+		for third := range means {
+			means[third] = make([]float64, len(under))
 			for range part {
 				if err := ctx.Err(); err != nil {
 					return nil, fmt.Errorf("stability: fixed points: %w", err)
 				}
+				next := make([]T, len(v))
 				if err := c.move(ctx, v, next); err != nil {
 					return nil, err
 				}
-				for b := range sums {
-					sums[b][at] += unit(b, next) / float64(part)
+				for i := range under {
+					unit, grown := toUnit(next[i*n : (i+1)*n])
+					narrow(v[i*n:(i+1)*n], unit)
+					means[third][i] += grown / float64(part)
 				}
 			}
 		}
-		steady := true
-		for b, s := range sums {
-			k := len(s)
-			out[b] = growth{rate: (s[k-1] + s[k-2]) / 2, err: math.Abs(s[k-1]-s[k-2]) + 1e-9, last: widen(v[b*n : (b+1)*n])}
-			if c.Dynamics == "rate" {
-				out[b].err += 10 * coneTol
+		still := under[:0]
+		for i, b := range under {
+			drift := math.Abs(means[2][i] - means[1][i])
+			g := growth{rate: (means[2][i] + means[1][i]) / 2, err: drift + floor, last: widen(v[i*n : (i+1)*n])}
+			if math.IsInf(means[2][i], -1) {
+				g.rate, g.err = math.Inf(-1), 0
 			}
-			if dead[b] {
-				out[b].rate, out[b].err = math.Inf(-1), 0
+			if out[b] = g; drift > floor && math.Abs(g.rate) <= 3*g.err {
+				still = append(still, b)
 			}
-			steady = steady && !(math.Abs(out[b].rate) <= 3*out[b].err)
 		}
-		if steady {
+		if under = still; len(under) == 0 {
 			break
 		}
 		part *= 4
 	}
 	return out, nil
+}
+
+// toUnit is a vector at unit length, with the logarithm of its size: 0 and −∞ where it vanishes.
+func toUnit[T deq.Float](v []T) ([]float64, float64) {
+	unit, size := make([]float64, len(v)), norm(v)
+	if !(size > 0) {
+		return unit, math.Inf(-1)
+	}
+	kernels.Scale(unit, 1/size, widen(v))
+	return unit, math.Log(size)
 }
 
 // coneTol is the largest local error of a step by which perturbations follow the rate dynamics.
@@ -152,8 +163,7 @@ func (s *search[T]) onKinks(ctx context.Context, p *FixedPoint) (bool, error) {
 		return false, nil
 	}
 	n := s.layer.Units
-	c := &cone[T]{search: s, z: make([]T, n)}
-	narrow(c.z, p.Z)
+	c := s.newCone(p.Z)
 	directions := 256
 	switch {
 	case n > 256:
@@ -161,20 +171,11 @@ func (s *search[T]) onKinks(ctx context.Context, p *FixedPoint) (bool, error) {
 	case n > 64:
 		directions = 64
 	}
-	r := rng.Stream(s.Seed, "stability/kinks")
-	v := make([]T, directions*n)
-	for i := range v {
-		v[i] = T(r.NormFloat64())
-	}
-	linear, on, err := c.linear(v)
-	if linear || err != nil {
+	found, on, err := c.grow(ctx, directions)
+	if on == 0 || err != nil {
 		return false, err
 	}
 	p.Kinks = on
-	found, err := c.follow(ctx, v)
-	if err != nil {
-		return true, err
-	}
 	best := growth{rate: math.Inf(-1)}
 	for _, g := range found {
 		if g.rate > best.rate || best.last == nil {
@@ -236,6 +237,21 @@ func distinct(rays [][]float64, d []float64) [][]float64 {
 	return rays
 }
 
+// grow follows random directions; it returns on how many kinks that matter the state is, and nothing where there are none.
+func (c *cone[T]) grow(ctx context.Context, directions int) (found []growth, on int, err error) {
+	r := rng.Stream(c.Seed, "stability/kinks")
+	v := make([]T, directions*len(c.z))
+	for i := range v {
+		v[i] = T(r.NormFloat64())
+	}
+	linear, on, err := c.linear(v)
+	if linear || err != nil {
+		return nil, 0, err
+	}
+	found, err = c.follow(ctx, v)
+	return found, on, err
+}
+
 // linear reports whether the kinks do not matter, g(−v) = −g(v), and on how many the point is.
 func (c *cone[T]) linear(v []T) (bool, int, error) {
 	n := len(c.z)
@@ -272,7 +288,7 @@ func (c *cone[T]) eigenvalues(p *FixedPoint, d []float64) error {
 	if err != nil {
 		return err
 	}
-	j, err := c.jacobian(sides, 0, nil)
+	j, err := c.jacobian(sides, 0)
 	if err != nil {
 		return err
 	}
@@ -301,37 +317,6 @@ func (c *cone[T]) eigenvalues(p *FixedPoint, d []float64) error {
 		p.Unstable = min(p.Unstable, c.K)
 	}
 	return nil
-}
-
-// jacobian is the matrix of g on the sides of a row, or of the piece with the bits.
-func (c *cone[T]) jacobian(sides *deq.Sides[T], row int, bits *uint64) (*mat.Dense, error) {
-	n := len(c.z)
-	rows := min(n, c.layer.Batch())
-	same, err := sides.Repeat(row, rows)
-	if bits != nil {
-		same, err = sides.Piece(row, rows, *bits)
-	}
-	if err != nil {
-		return nil, err
-	}
-	j := mat.NewDense(n, n, nil)
-	v, jv := make([]T, rows*n), make([]T, rows*n)
-	for first := 0; first < n; first += rows {
-		columns := min(rows, n-first)
-		clear(v)
-		for i := range columns {
-			v[i*n+first+i] = 1
-		}
-		if err := same.JVP(v, jv); err != nil {
-			return nil, err
-		}
-		for i := range columns {
-			for k, y := range jv[i*n : (i+1)*n] {
-				j.Set(k, first+i, float64(y))
-			}
-		}
-	}
-	return j, nil
 }
 
 // enumerate goes through all pieces where there are few: it adds the unstable directions that one of them maps to multiples of
@@ -374,7 +359,11 @@ func (c *cone[T]) enumerate(ctx context.Context, p *FixedPoint) (index int, err 
 		if err := ctx.Err(); err != nil {
 			return 0, fmt.Errorf("stability: fixed points: %w", err)
 		}
-		j, err := c.jacobian(sides, 0, &bits)
+		piece, err := sides.Piece(0, 1, bits)
+		if err != nil {
+			return 0, err
+		}
+		j, err := c.jacobian(piece, 0)
 		if err != nil {
 			return 0, err
 		}
