@@ -55,11 +55,13 @@ type analyzeResult struct {
 	// within two standard errors.
 	KaplanYorke      train.Number    `json:"kaplan_yorke"`
 	KaplanYorkeRange [2]train.Number `json:"kaplan_yorke_range"`
-	Drive            *analyzedDrive  `json:"drive"`     // of the exponents; null for the constant input
-	Leak             float64         `json:"leak"`      // α of the cell, 1 of one without
-	Basins           int             `json:"basins"`    // random states that were let run
-	Elsewhere        int             `json:"elsewhere"` // of them that settled at no fixed point
-	Gone             int             `json:"unbounded"` // of these that left all bounds
+	// Neutral says that the largest exponent is 0 up to its error, and the dimension that of 0.
+	Neutral   bool           `json:"kaplan_yorke_neutral"`
+	Drive     *analyzedDrive `json:"drive"`     // of the exponents; null for the constant input
+	Leak      float64        `json:"leak"`      // α of the cell, 1 of one without
+	Basins    int            `json:"basins"`    // random states that were let run
+	Elsewhere int            `json:"elsewhere"` // of them that settled at no fixed point
+	Gone      int            `json:"unbounded"` // of these that left all bounds
 	// Unsettled of the random states have come to no cycle either: chaos, quasi-periodic or too slow.
 	Unsettled int             `json:"unsettled"`
 	Cycles    []analyzedCycle `json:"cycles"`
@@ -184,7 +186,8 @@ At a point on kinks of the cell, such as the rest state of a relu network withou
 stable if the one-sided derivative, followed along many directions, comes back from all of them; n_kinks counts them.
 
 Exponents are of one input, that of --input or x, or driven by --drive and --noise. Those that are -inf, as text also in
-JSON, are lost: J is singular, and lyapunov_lost counts them. The Kaplan–Yorke dimension needs one exponent more than add up to 0.
+JSON, are lost: J is singular, and lyapunov_lost counts them. The Kaplan–Yorke dimension needs one exponent more than add up to 0;
+where the first is 0 within two of its errors it is that of 0, as along a cycle (kaplan_yorke_neutral).
 
 A search cannot prove that it found all. With a bounded activation the indices of all fixed points,
 the signs of det(I − J), add up to 1: index_sum tells when some are missing. Marginal points and

@@ -130,6 +130,7 @@ func (r *analyzeResult) measureLyapunov(ctx context.Context, f analyzeFlags) err
 	d := stability.KaplanYorke(found, r.Units)
 	r.KaplanYorke = train.Number(d.Value)
 	r.KaplanYorkeRange = [2]train.Number{train.Number(d.Lo), train.Number(d.Hi)}
+	r.Neutral = d.Neutral
 	return nil
 }
 
@@ -157,6 +158,9 @@ func (r *analyzeResult) printLyapunov(to io.Writer, unit string) {
 	}
 	if slices.Contains(r.bounds, true) {
 		fmt.Fprintln(to, "≤: an upper bound, as these directions were lost to rounding beside the larger ones")
+	}
+	if r.Neutral {
+		fmt.Fprintln(to, "the largest exponent is 0 within two standard errors, and the dimension that of 0")
 	}
 	switch d := float64(r.KaplanYorke); {
 	case math.IsNaN(d):

@@ -34,7 +34,7 @@ func TestKaplanYorke(t *testing.T) {
 		}
 	}
 	d := stability.KaplanYorke([]stability.Exponent{{Value: -0.001, StdErr: 0.002}, {Value: -1, StdErr: 0}}, 2)
-	if d.Value != 0 || d.Lo != 0 || !(math.Abs(d.Hi-1.003) <= 1e-12) {
+	if d.Value != 1 || !d.Neutral || d.Lo != 0 || !(math.Abs(d.Hi-1.003) <= 1e-12) {
 		t.Errorf("%+v", d)
 	}
 }

@@ -144,7 +144,20 @@ func FixedPoints[T deq.Float](ctx context.Context, l *deq.Layer[T], x, starts []
 	return s.points, nil
 }
 
-func norm[T deq.Float](z []T) float64 { return math.Sqrt(kernels.SumSquares(z)) }
+// norm is ‖z‖, also of numbers whose squares underflow.
+func norm[T deq.Float](z []T) float64 {
+	sum := kernels.SumSquares(z)
+	largest := float64(kernels.MaxAbs(z))
+	if sum > 1e-280 || largest == 0 || math.IsNaN(sum) {
+		return math.Sqrt(sum)
+	}
+	sum = 0
+	for _, v := range z {
+		c := float64(v) / largest
+		sum += c * c
+	}
+	return largest * math.Sqrt(sum)
+}
 
 // search is a search for fixed points.
 type search[T deq.Float] struct {

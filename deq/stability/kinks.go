@@ -128,7 +128,7 @@ func toUnit[T deq.Float](v []T) ([]float64, float64) {
 		return unit, math.Inf(-1)
 	}
 	kernels.Scale(unit, 1/size, widen(v))
-	return unit, math.Log(size)
+	return unit, logOf(size)
 }
 
 // coneTol is the largest local error of a step by which perturbations follow the rate dynamics.

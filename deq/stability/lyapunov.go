@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"attractor/deq"
+	"attractor/internal/kernels"
 	"attractor/internal/options"
 	"attractor/internal/rng"
 
@@ -58,11 +59,11 @@ func Repeating[T deq.Float](x []T) Drive[T] {
 // Exponent is a Lyapunov exponent.
 type Exponent struct {
 	// Value is in nats per step of the map, or per unit of time. It is −∞ where perturbations vanish, since J is
-	// singular: up to rounding, so that a factor below 1e-15 in one step counts as 0.
+	// singular: up to rounding, relative to the larger entries in each of its rows and columns.
 	Value float64
-	// StdErr is the standard error of Value as a mean over blocks of steps, with the estimated error of the
-	// integration in time added: it covers what varies from block to block, not a transient that is longer than
-	// the warm-up. Of −∞ it is 0.
+	// StdErr is the standard error of Value as a mean over blocks of steps, with the estimated errors of the
+	// integration in time, of rounding, and of a drift added: where the blocks approach a limit slowly, as near a marginal
+	// point, it reaches to that. Of −∞ it is 0.
 	StdErr float64
 	// Lost counts the steps at which the direction was not told from those of the larger exponents up to rounding.
 	Lost int
@@ -138,7 +139,7 @@ func Exponents[T deq.Float](ctx context.Context, l *deq.Layer[T], drive Drive[T]
 		} else if err = f.push(); err == nil {
 			err = f.orthonormaliseSharply(lost)
 			for i := range sums {
-				sums[i][block] += math.Log(f.r[i*k+i]) * share
+				sums[i][block] += f.growth(i) * share
 			}
 			t++
 		}
@@ -153,7 +154,10 @@ func Exponents[T deq.Float](ctx context.Context, l *deq.Layer[T], drive Drive[T]
 		}
 		var sd float64
 		out[i].Value, sd = stat.MeanStdDev(s, lengths)
-		out[i].StdErr = stat.StdErr(sd, float64(o.Blocks))
+		if math.IsNaN(sd) { // of blocks that are equal, but for rounding
+			sd = 0
+		}
+		out[i].StdErr = stat.StdErr(sd, float64(o.Blocks)) + drift(s) + float64(l.Units)*unit[T]()
 		if g != nil {
 			out[i].Value /= step
 			out[i].StdErr = out[i].StdErr/step + g.off[i]/(step*float64(o.Steps))
@@ -253,12 +257,16 @@ func (f *flow[T]) push() error {
 // orthonormaliseSharply orthonormalises; where vectors are lost it tries again with slopes of saturated units that are
 // not rounded to 0.
 func (f *flow[T]) orthonormaliseSharply(lost func(i int)) error {
+	if err := f.enlarge(); err != nil {
+		return err
+	}
 	copy(f.product, f.q)
-	whole, some := f.whole, 0
+	whole, some, shift := f.whole, 0, slices.Clone(f.shift)
 	f.orthonormalise(func(int) { some++ })
 	if some == 0 {
 		return nil
 	}
+	copy(f.shift, shift)
 	sharp, err := f.sharpen()
 	if err != nil {
 		return err
@@ -266,8 +274,45 @@ func (f *flow[T]) orthonormaliseSharply(lost func(i int)) error {
 	f.whole = whole
 	if copy(f.q, f.product); sharp != nil {
 		copy(f.q, sharp)
+		clear(f.shift)
 	}
 	f.orthonormalise(lost)
+	return nil
+}
+
+// enlarge multiplies again those tangents that the step has made so small that numbers may underflow, each times a power of 2.
+func (f *flow[T]) enlarge() error {
+	clear(f.shift)
+	small, power := 0x1p-460, 900
+	if _, single := any(T(0)).(float32); single {
+		small, power = 0x1p-60, 100
+	}
+	var here *deq.Equilibrium[T]
+	for i := range f.k {
+		if !(float64(kernels.MaxAbs(f.row(i))) < small) {
+			continue
+		}
+		if here == nil {
+			var err error
+			if here, err = f.layer.At(f.x, f.next); err != nil { // where the state was
+				return err
+			}
+			if sides, err := here.Sides(0); err != nil || sides.On[0] > 0 {
+				return err
+			}
+		}
+		v, jv := make([]T, f.n), make([]T, f.n)
+		for c, q := range f.before[i*f.n : (i+1)*f.n] {
+			v[c] = T(math.Ldexp(q, power))
+		}
+		if err := here.JVP(v, jv); err != nil {
+			return err
+		}
+		if wide := widen(jv); kernels.AllFinite(wide) && kernels.MaxAbs(wide) > 0 {
+			copy(f.row(i), wide)
+			f.shift[i] = float64(power) * math.Ln2
+		}
+	}
 	return nil
 }
 
@@ -336,7 +381,7 @@ func (f *flow[T]) judge(ctx context.Context, found []Exponent, steps int) error 
 		}
 	}
 	for i := f.whole; i < f.k; i++ {
-		if e := &found[i]; singular || e.Lost == steps {
+		if e := &found[i]; singular || f.n > MaxDense && e.Lost == steps {
 			e.Value, e.StdErr = math.Inf(-1), 0
 		} else {
 			e.Bound = true
@@ -365,6 +410,7 @@ func (f *flow[T]) singular(ctx context.Context) (bool, error) {
 		if err != nil {
 			return false, err
 		}
+		balance(j)
 		var svd mat.SVD
 		if !svd.Factorize(j, mat.SVDNone) {
 			return false, fmt.Errorf("stability: Lyapunov exponents: the singular values of J did not converge")
@@ -375,4 +421,27 @@ func (f *flow[T]) singular(ctx context.Context) (bool, error) {
 		}
 	}
 	return true, nil
+}
+
+// balance scales the rows and columns of a matrix by powers of 2, so that the largest entry of each is about 1.
+func balance(a *mat.Dense) {
+	rows, columns := a.Dims()
+	for range 3 {
+		for i := range rows {
+			scaleToOne(a.RawRowView(i))
+		}
+		for k := range columns {
+			c := mat.Col(nil, k, a)
+			scaleToOne(c)
+			a.SetCol(k, c)
+		}
+	}
+}
+
+func scaleToOne(v []float64) {
+	if _, exp := math.Frexp(kernels.MaxAbs(v)); exp != 0 {
+		for i := range v {
+			v[i] = math.Ldexp(v[i], -exp)
+		}
+	}
 }

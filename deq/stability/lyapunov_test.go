@@ -187,6 +187,39 @@ func TestLostExponents(t *testing.T) {
 	}
 }
 
+// Weights that are small, or far from each other in size, make no exponent −∞.
+func TestExponentsOfSmallWeights(t *testing.T) {
+	slope := 1 - math.Tanh(1)*math.Tanh(1)
+	for name, c := range map[string]struct {
+		activation string
+		w, b, want []float64
+	}{
+		"tiny":             {"linear", diagonal(1e-300, 1e-300), []float64{1, 1}, []float64{math.Log(1e-300), math.Log(1e-300)}},
+		"tiny, tanh":       {"tanh", diagonal(1e-300, 1e-300), []float64{1, 1}, []float64{math.Log(1e-300 * slope), math.Log(1e-300 * slope)}},
+		"tiny, relu":       {"relu", diagonal(1e-300, 1e-300), []float64{1, 1}, []float64{math.Log(1e-300), math.Log(1e-300)}},
+		"denormal":         {"linear", []float64{0x1p-1074}, nil, []float64{-1074 * math.Ln2}},
+		"denormals":        {"linear", diagonal(0x1p-1060, 0x1p-1070), nil, []float64{-1060 * math.Ln2, -1070 * math.Ln2}},
+		"large and tiny":   {"linear", diagonal(0.5, 1e-320), nil, []float64{math.Log(0.5), math.Log(1e-300) + math.Log(1e-20)}},
+		"tiny and 0":       {"linear", diagonal(1e-300, 0), nil, []float64{math.Log(1e-300), math.Inf(-1)}},
+		"tiny nilpotent":   {"linear", []float64{0, 1e-200, 0, 0}, nil, []float64{math.Inf(-1), math.Inf(-1)}},
+		"tiny rank one":    {"linear", []float64{1e-200, 2e-200, 1e-200, 2e-200}, nil, []float64{math.Log(3e-200), math.Inf(-1)}},
+		"tiny in rotation": {"linear", []float64{0, -1e-180, 1e-180, 0}, nil, []float64{math.Log(1e-180), math.Log(1e-180)}},
+	} {
+		l := weighted(t, c.activation, c.w, c.b)
+		for i, e := range exponents(t, l, nil, nil, stability.Lyapunov{K: l.Units, Steps: 200, Warmup: 100}) {
+			if e.Value != c.want[i] && !(math.Abs(e.Value-c.want[i]) <= 1e-3+e.StdErr) || e.Bound || e.StdErr > 0.01 {
+				t.Errorf("%s: exponent %d is %+v, want %g", name, i, e, c.want[i])
+			}
+		}
+	}
+	// Of a regular J whose entries are too far apart the second is a bound.
+	for _, e := range exponents(t, weighted(t, "linear", []float64{0, 1, 1e-20, 0}, nil), nil, nil, stability.Lyapunov{K: 2, Steps: 200}) {
+		if want := math.Log(1e-10); !e.Bound && !(math.Abs(e.Value-want) <= 1e-2) || e.Bound && !(e.Value >= want) {
+			t.Errorf("%+v, want %g or a bound of it", e, want)
+		}
+	}
+}
+
 // What rounding loses of a regular J is an upper bound, not −∞.
 func TestExponentsLostToRounding(t *testing.T) {
 	l := own(t, "tanh", 3, 2, -2, 3)

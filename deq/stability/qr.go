@@ -13,19 +13,31 @@ type tangents struct {
 	q        []float64 // [k, n]
 	r        []float64 // [k, k]: of the last orthonormalisation, q before = Rᵀ·q after
 	dots     []float64
-	rounding float64 // relative error of what comes in
-	whole    int     // so many of them, the first ones, have never been lost since fresh
+	shift    []float64 // what was added to the logarithm of each vector's size before
+	rounding float64   // relative error of what comes in
+	whole    int       // so many of them, the first ones, have never been lost since fresh
 	random   *rand.Rand
 }
 
 // newTangents draws random orthonormal vectors.
 func newTangents(k, n int, rounding float64, random *rand.Rand) *tangents {
-	t := &tangents{k: k, n: n, q: make([]float64, k*n), r: make([]float64, k*k), dots: make([]float64, k), rounding: rounding, whole: k, random: random}
+	t := &tangents{k: k, n: n, q: make([]float64, k*n), r: make([]float64, k*k), dots: make([]float64, k), shift: make([]float64, k), rounding: rounding, whole: k, random: random}
 	for i := range t.q {
 		t.q[i] = random.NormFloat64()
 	}
 	t.orthonormalise(nil)
 	return t
+}
+
+// growth is log R_ii.
+func (t *tangents) growth(i int) float64 { return logOf(t.r[i*t.k+i]) - t.shift[i] }
+
+// logOf is the natural logarithm, also of denormal numbers, of which math.Log is wrong on some machines.
+func logOf(v float64) float64 {
+	if v > 0 && v < 0x1p-1022 {
+		return math.Log(v*0x1p100) - 100*math.Ln2
+	}
+	return math.Log(v)
 }
 
 func (t *tangents) row(i int) []float64 { return t.q[i*t.n : (i+1)*t.n] }
@@ -54,6 +66,9 @@ func (t *tangents) orthonormalise(lost func(i int)) {
 			t.whole--
 		}
 		copy(t.q[j*t.n:], t.q[(j+1)*t.n:])
+		own := t.shift[j]
+		copy(t.shift[j:], t.shift[j+1:])
+		t.shift[t.k-1] = own
 		for i := range j {
 			t.r[i*t.k+j] = 0
 		}
