@@ -3,6 +3,7 @@ package deq
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"attractor/internal/vjp"
 	"attractor/models"
@@ -37,6 +38,15 @@ type Sides[T Float] struct {
 // With one direction J v of these sides is the one-sided derivative lim (f(z + hv) − f(z))/h, h > 0; with more it is the
 // lexicographic derivative of Yu. Nesterov, Math. Program. 104 (2005) 669–700, doi:10.1007/s10107-005-0633-0.
 func (e *Equilibrium[T]) Sides(near float64, directions ...[]T) (*Sides[T], error) {
+	s, err := e.sides(near)
+	if err != nil || len(directions) == 0 {
+		return s, err
+	}
+	return s.Towards(directions...)
+}
+
+// sides are those of no direction.
+func (e *Equilibrium[T]) sides(near float64) (*Sides[T], error) {
 	s := &Sides[T]{e: e, On: make([]int, e.Rows), Open: make([]int, e.Rows)}
 	u, err := e.layer.shards[0].program(kinks)
 	if err != nil {
@@ -73,7 +83,6 @@ func (e *Equilibrium[T]) Sides(near float64, directions ...[]T) (*Sides[T], erro
 			}
 		}
 	}
-	open := make([]int, e.Rows)
 	for k, w := range widths {
 		on := make([]bool, len(s.sides[k]))
 		for i, v := range s.sides[k] {
@@ -83,12 +92,22 @@ func (e *Equilibrium[T]) Sides(near float64, directions ...[]T) (*Sides[T], erro
 		}
 		s.on = append(s.on, on)
 	}
-	copy(open, s.On)
+	copy(s.Open, s.On)
+	return s, nil
+}
+
+// Towards returns the sides that directions [rows, Units] lead to from those that are open, see Equilibrium.Sides.
+func (s *Sides[T]) Towards(directions ...[]T) (*Sides[T], error) {
+	s = &Sides[T]{e: s.e, On: s.On, Open: slices.Clone(s.Open), on: s.on, sides: slices.Clone(s.sides)}
+	for k, v := range s.sides {
+		s.sides[k] = slices.Clone(v)
+	}
 	for _, v := range directions {
-		for k, width := range widths { // each after those that it depends on
-			if sum(open) == 0 {
-				break
+		for k := range s.sides { // each after those that it depends on
+			if sum(s.Open) == 0 {
+				return s, nil
 			}
+			width := len(s.sides[k]) / s.e.Rows
 			out, err := s.evaluate(sidedTangent, v, 1)
 			if err != nil {
 				return nil, err
@@ -101,11 +120,10 @@ func (e *Equilibrium[T]) Sides(near float64, directions ...[]T) (*Sides[T], erro
 				if slope > 0 {
 					s.sides[k][i] = 1
 				}
-				open[i/width]--
+				s.Open[i/width]--
 			}
 		}
 	}
-	s.Open = open
 	return s, nil
 }
 
@@ -186,6 +204,10 @@ func (s *Sides[T]) Repeat(row, rows int) (*Sides[T], error) {
 			all = append(all, v[row*width:(row+1)*width]...)
 		}
 		out.sides = append(out.sides, all)
+	}
+	for _, on := range s.on {
+		width := len(on) / s.e.Rows
+		out.on = append(out.on, slices.Repeat(on[row*width:(row+1)*width], rows))
 	}
 	for range rows {
 		out.On, out.Open = append(out.On, s.On[row]), append(out.Open, s.Open[row])

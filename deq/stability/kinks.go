@@ -21,7 +21,8 @@ const nearKink = 1e-9
 // and linear on each of several cones. Perturbations v follow v ← g(v), or dv/dt = −v + g(v).
 type cone[T deq.Float] struct {
 	*search[T]
-	z []T
+	z    []T
+	here map[int]*deq.Sides[T] // of so many rows, before a direction
 }
 
 func (s *search[T]) newCone(z []float64) *cone[T] {
@@ -50,11 +51,19 @@ func (c *cone[T]) of(v, out []T) error {
 // sides are those which directions v lead to, no more rows than the layer's batch holds.
 func (c *cone[T]) sides(v []T) (*deq.Sides[T], error) {
 	rows := len(v) / len(c.z)
-	here, err := c.layer.At(c.inputs(rows), slices.Repeat(c.z, rows))
-	if err != nil {
-		return nil, err
+	if c.here[rows] == nil {
+		here, err := c.layer.At(c.inputs(rows), slices.Repeat(c.z, rows))
+		if err != nil {
+			return nil, err
+		}
+		if c.here == nil {
+			c.here = map[int]*deq.Sides[T]{}
+		}
+		if c.here[rows], err = here.Sides(nearKink); err != nil {
+			return nil, err
+		}
 	}
-	return here.Sides(nearKink, v)
+	return c.here[rows].Towards(v)
 }
 
 // growth is how the norm of perturbations grows along a direction, in nats per step or per unit of time.

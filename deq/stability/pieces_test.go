@@ -65,15 +65,19 @@ func TestContinuaThatEndOnKinks(t *testing.T) {
 	two := []float64{0, -1, -1, 0}
 	one := []float64{1, 1}
 	var cases []network
+	units, random := 6, 6
+	if testing.Short() {
+		units, random = 4, 3
+	}
 	for dynamics, attracts := range map[string]bool{"rate": true, "map": false} {
 		cases = append(cases, network{"segment", dynamics, two, one, nil, []object{{1, false, math.Sqrt2, attracts}}, attracts})
-		for n := 3; n <= 6; n++ {
+		for n := 3; n <= units; n++ {
 			w, b := simplex(n)
 			cases = append(cases, network{fmt.Sprint("simplex of ", n), dynamics, w, b, nil, []object{{n - 1, false, math.Sqrt2, attracts}}, attracts})
 		}
 	}
 	r := rand.New(rand.NewPCG(8, 1))
-	for k := range 6 {
+	for k := range random {
 		var blocks [][]float64
 		dimension := 0
 		for range 1 + k%3 {
