@@ -8,7 +8,6 @@ import (
 
 	"attractor/deq"
 	"attractor/internal/rng"
-	"attractor/solvers"
 	"attractor/train/losses"
 	"attractor/train/rules"
 	"attractor/train/tasks"
@@ -77,9 +76,8 @@ func (t *Trainer[T]) readOut(ctx context.Context, tr *deq.Trajectory[T], batch *
 	return tr.Evaluate(ctx, t.objective(batch), batch.Weights, g)
 }
 
-// answer runs the network on a batch as its rule does: to the equilibrium, with the solver's report, or
-// through the sequence q.
-func (t *Trainer[T]) answer(ctx context.Context, batch *tasks.Batch[T], q deq.Sequence[T]) (deq.Outputs[T], *solvers.Report, error) {
+// answer runs the network on a batch as its rule does: to the equilibrium, or through the sequence q, which has none.
+func (t *Trainer[T]) answer(ctx context.Context, batch *tasks.Batch[T], q deq.Sequence[T]) (deq.Outputs[T], *deq.Equilibrium[T], error) {
 	if rule, ok := t.rule.(rules.TemporalRule[T]); ok {
 		tr, err := rules.Run(ctx, rule, t.Layer, q)
 		if err != nil {
@@ -93,7 +91,7 @@ func (t *Trainer[T]) answer(ctx context.Context, batch *tasks.Batch[T], q deq.Se
 		return nil, nil, err
 	}
 	o, err := t.Layer.Evaluate(e.Z, t.objective(batch), nil)
-	return deq.Outputs[T]{o}, e.Report, err
+	return deq.Outputs[T]{o}, e, err
 }
 
 // correct is the number of samples of a batch whose label the outputs have, of a trial the share of its

@@ -82,6 +82,8 @@ type Settings struct {
 	StabilityEvery int     `default:"10" doc:"steps between two looks at the spectral radius, of 60 products with the Jacobian each" max:"1e12: no run has more updates"`
 
 	StabilitySpectrum string `default:"none" doc:"eigenvalues of the Jacobian that a look records, of the sample of the batch with the largest radius: none, a number of those largest in modulus, or all (up to 1024 units)"`
+
+	StabilityTest string `default:"estimate" doc:"how the stability of the fixed points behind the final test score is found: estimate, by the growth of a vector at 64 of them at most, or exact, by the eigenvalues at all; off is not at all" choices:"estimate,exact,off"`
 }
 
 // Validate reports settings outside their range.

@@ -61,6 +61,9 @@ type Result struct {
 	Status       string     `json:"status"`         // Done, Diverged, Unsolved or Interrupted
 	Reason       string     `json:"reason,omitempty"`
 	Metrics      string     `json:"metrics_sha256,omitempty"` // SHA-256 of metrics.jsonl
+
+	FixedPoints *FixedPoints `json:"fixed_points,omitempty"` // behind the test score; absent under a rule that runs through time
+	Warnings    []string     `json:"warnings,omitempty"`     // why the score may not be what it seems
 }
 
 // TrainScore is the score on the data that was trained on, at the end, and what was spent.
@@ -335,12 +338,13 @@ func (r *Run[T]) Train(ctx context.Context, notify func(StepRecord, *EpochRecord
 	}
 	res := r.result(Done)
 	var err error
-	if res.Test, err = r.Test(ctx); err != nil {
+	if res.Test, res.FixedPoints, err = r.FinalTest(ctx); err != nil {
 		return r.stop(ctx, err)
 	}
-	if res.Train.Score, err = r.score(ctx, r.fit); err != nil {
+	if res.Train.Score, err = r.score(ctx, r.fit, nil); err != nil {
 		return r.stop(ctx, err)
 	}
+	res.Warnings = r.Doubts(res.FixedPoints)
 	return res, r.end(res)
 }
 
@@ -482,6 +486,9 @@ func (r *Result) check(task, model, rule string, seed uint64) error {
 		if v.value < 0 || v.value > v.largest { // NaN is what was not measured
 			return fmt.Errorf("%s: expected a number from 0 to %g, found %g", v.name, v.largest, v.value)
 		}
+	}
+	if r.FixedPoints != nil {
+		return r.FixedPoints.Check()
 	}
 	return nil
 }

@@ -179,12 +179,12 @@ func (c comparison) judge(scale, resolution float64) GradParameter {
 
 // lossOf is the mean loss of a batch, solved as the rule has it solved.
 func (t *Trainer[T]) lossOf(ctx context.Context, batch *tasks.Batch[T]) (float64, error) {
-	outputs, report, err := t.answer(ctx, batch, t.sequence(batch))
+	outputs, e, err := t.answer(ctx, batch, t.sequence(batch))
 	if err != nil {
 		return 0, err
 	}
-	if report != nil && report.Err() != nil {
-		return 0, report.Err()
+	if e != nil && e.Report.Err() != nil {
+		return 0, e.Report.Err()
 	}
 	return outputs.Loss(), nil
 }

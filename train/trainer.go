@@ -649,9 +649,10 @@ type Score struct {
 
 // Test scores the network on the test split (the held-out part of the training split with
 // Settings.Holdout). Its evaluations and time are not counted.
-func (t *Trainer[T]) Test(ctx context.Context) (Score, error) { return t.score(ctx, t.test) }
+func (t *Trainer[T]) Test(ctx context.Context) (Score, error) { return t.score(ctx, t.test, nil) }
 
-func (t *Trainer[T]) score(ctx context.Context, split tasks.Split) (Score, error) {
+// score is the loss and accuracy on a split; points, which may be nil, is shown the equilibria.
+func (t *Trainer[T]) score(ctx context.Context, split tasks.Split, points *fixedPointTest[T]) (Score, error) {
 	batches, err := tasks.NewBatches[T](split, t.batches.Size(), t.settings.Seed)
 	if err != nil {
 		return Score{}, fmt.Errorf("train: test: %w", err)
@@ -659,9 +660,14 @@ func (t *Trainer[T]) score(ctx context.Context, split tasks.Split) (Score, error
 	var loss, weight, right float64
 	for k := range batches.Len() {
 		batch := batches.InOrder(k)
-		outputs, _, err := t.answer(ctx, batch, t.trial(batch))
+		outputs, e, err := t.answer(ctx, batch, t.trial(batch))
 		if err != nil {
 			return Score{}, fmt.Errorf("train: test: %w", err)
+		}
+		if points != nil && e != nil {
+			if err := points.see(ctx, e); err != nil {
+				return Score{}, fmt.Errorf("train: test: stability: %w", err)
+			}
 		}
 		loss += outputs.Loss() * outputs.Weight()
 		weight += outputs.Weight()

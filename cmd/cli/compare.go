@@ -800,6 +800,13 @@ func (p *program) printComparison(r *compare.Result, dir string) error {
 
 // showComparison prints a result for people, or as JSON.
 func (p *program) showComparison(r *compare.Result, dir string) error {
+	for _, s := range r.Settings {
+		for _, row := range s.Rules {
+			if doubt := row.Doubt(); doubt != "" {
+				p.log.Warn(fmt.Sprintf("%s, %s: %s", s.Name, row.Rule, doubt))
+			}
+		}
+	}
 	if p.json {
 		return p.printJSON(r)
 	}

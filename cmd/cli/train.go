@@ -159,6 +159,9 @@ func trainOne[T deq.Float](ctx context.Context, p *program, f trainFlags, c trai
 	if result == nil {
 		return fmt.Errorf("%w\nthe run is kept up to its last checkpoint; when the cause is gone continue with: %s train --resume %s", err, p.name, run.Dir)
 	}
+	for _, w := range result.Warnings {
+		p.log.Warn(w)
+	}
 	if p.json {
 		if err := p.printJSON(result); err != nil {
 			return err
@@ -188,6 +191,9 @@ func (p *program) printRun(r *train.Result) {
 	if r.Status != train.Interrupted {
 		fmt.Fprintf(p.stdout, "test    %s\n", scoreLong(r.Test))
 		fmt.Fprintf(p.stdout, "train   %s\n", scoreLong(r.Train.Score))
+	}
+	if f := r.FixedPoints; f != nil {
+		fmt.Fprintf(p.stdout, "found   %s\n", f)
 	}
 	fmt.Fprintf(p.stdout, "spent   %d steps in %.3g s, %s of memory", r.Train.Steps, r.WallS, compare.Bytes(int64(r.PeakBytes)))
 	if r.Train.Steps > 0 {

@@ -31,6 +31,10 @@ func (t *Trial) Check() error {
 	within(t.Evals, 0, inf, "evals")
 	within(float64(t.PeakBytes), 0, inf, "peak_bytes")
 	within(t.MaxRadius, 0, inf, "max_radius")
+	within(float64(t.Unconverged), 0, float64(t.Samples), "unconverged")
+	if err == nil && t.FixedPoints != nil {
+		err = t.FixedPoints.Check()
+	}
 	for i, p := range t.Curve {
 		within(float64(p.Step), 0, inf, "curve[%d].step", i)
 		within(p.Epoch, 0, inf, "curve[%d].epoch", i)

@@ -123,6 +123,7 @@ type cells struct {
 	Loss, Cosine, CosineLooks, Evals, Wall, Memory, Rate  string
 	Fails, Diverged                                       string
 	Bootstrap, PT, PFlip, PFlipHolm, PRank                string
+	Found, Stable, Doubt                                  string
 	Best, Reference                                       bool
 }
 
@@ -177,9 +178,14 @@ func (s *section) rows() {
 	for i := range s.Setting.Rules {
 		r := &s.Setting.Rules[i]
 		c := cells{Rule: r.Rule, Loss: number(r.TestLoss.Mean, 4), Cosine: cosineCell(r), Evals: number(r.Evals, 3), Wall: number(r.WallS, 3),
-			Memory: Bytes(r.PeakBytes), Rate: rate(r.LearningRate), Fails: r.Fails,
+			Memory: Bytes(r.PeakBytes), Rate: rate(r.LearningRate), Fails: r.Fails, Doubt: r.Doubt(),
 			Diverged: fmt.Sprintf("%d/%d", r.Diverged, len(r.Trials)), Best: len(learn) > 0 && r == learn[0], Reference: r.Rule == s.Reference,
 			Behind: "–", P: "–", Bootstrap: "–"}
+		if f := r.FixedPoints; f != nil {
+			if c.Found = share(f.Converged, f.Samples); f.Examined > 0 {
+				c.Stable = share(f.Stable, f.Examined)
+			}
+		}
 		if b := r.CosineBasis; b.Taken > 0 {
 			c.CosineLooks = fmt.Sprintf("%d of %d", b.Looks, b.Taken)
 		}

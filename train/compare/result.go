@@ -69,23 +69,27 @@ type Setting struct {
 
 // Row is one rule in one setting, summarised over its seeds.
 type Row struct {
-	Rule          string    `json:"rule"`
-	Control       bool      `json:"control"` // not a learning rule but a yardstick (untrained, readout-only)
-	Seeds         []uint64  `json:"seeds"`
-	LearningRate  float64   `json:"learning_rate"`
-	TestAccuracy  Interval  `json:"test_accuracy"` // within [0, 1]
-	MeanTestLoss  float64   `json:"test_loss"`
-	TestLoss      Interval  `json:"test_loss_interval"`
-	MeanCosine    float64   `json:"cosine_to_exact"`          // NaN when not measured
-	CosineToExact *Interval `json:"cosine_to_exact_interval"` // nil when not measured
-	CosineBasis   Basis     `json:"cosine_basis"`             // the looks that it rests on
-	WallS         float64   `json:"wall_s"`                   // mean seconds per trial
-	Evals         float64   `json:"evals"`                    // mean evaluations of cell and adjoint product per step per sample
-	PeakBytes     int64     `json:"peak_bytes"`               // largest over the trials
-	Diverged      int       `json:"diverged"`                 // number of trials that diverged
-	Fails         string    `json:"fails"`                    // why the rule counts as failed here, or ""
-	Contrast      *Contrast `json:"to_reference"`             // nil for the reference
-	Trials        []Trial   `json:"trials"`
+	Rule          string             `json:"rule"`
+	Control       bool               `json:"control"` // not a learning rule but a yardstick (untrained, readout-only)
+	Seeds         []uint64           `json:"seeds"`
+	LearningRate  float64            `json:"learning_rate"`
+	TestAccuracy  Interval           `json:"test_accuracy"` // within [0, 1]
+	MeanTestLoss  float64            `json:"test_loss"`
+	TestLoss      Interval           `json:"test_loss_interval"`
+	MeanCosine    float64            `json:"cosine_to_exact"`          // NaN when not measured
+	CosineToExact *Interval          `json:"cosine_to_exact_interval"` // nil when not measured
+	CosineBasis   Basis              `json:"cosine_basis"`             // the looks that it rests on
+	WallS         float64            `json:"wall_s"`                   // mean seconds per trial
+	Evals         float64            `json:"evals"`                    // mean evaluations of cell and adjoint product per step per sample
+	PeakBytes     int64              `json:"peak_bytes"`               // largest over the trials
+	Diverged      int                `json:"diverged"`                 // number of trials that diverged
+	Fails         string             `json:"fails"`                    // why the rule counts as failed here, or ""
+	Contrast      *Contrast          `json:"to_reference"`             // nil for the reference
+	Samples       int64              `json:"samples"`                  // trained on, over all trials and steps
+	Unconverged   int64              `json:"unconverged"`              // of them, those of which a solve did not converge
+	FixedPoints   *train.FixedPoints `json:"fixed_points,omitempty"`   // behind the test accuracy, over the trials; nil where states are read out that nothing has solved for
+	Warnings      []string           `json:"warnings,omitempty"`       // why the accuracy may be none that the network's own dynamics have
+	Trials        []Trial            `json:"trials"`
 }
 
 // Trial is one training run. Trials of different rules with the same seed are paired:
@@ -93,23 +97,27 @@ type Row struct {
 //
 // A float that was not measured is NaN, never 0.
 type Trial struct {
-	Setting      string        `json:"setting"`
-	Rule         string        `json:"rule"`
-	Seed         uint64        `json:"seed"`
-	LearningRate float64       `json:"learning_rate"`
-	TestAccuracy float64       `json:"test_accuracy"`
-	TestLoss     float64       `json:"test_loss"`
-	WallS        float64       `json:"wall_s"`
-	Evals        float64       `json:"evals"` // per step per sample
-	PeakBytes    int64         `json:"peak_bytes"`
-	Diverged     bool          `json:"diverged"`
-	Reason       string        `json:"reason,omitempty"`   // why it diverged
-	Error        string        `json:"error,omitempty"`    // why it ended early otherwise; nothing is scored then
-	Unsolved     bool          `json:"unsolved,omitempty"` // the error is that no solve of an epoch converged
-	MaxRadius    float64       `json:"max_radius"`         // largest spectral radius of ∂f/∂z seen at a state that was read out
-	Curve        []Point       `json:"curve"`
-	Cosine       []CosinePoint `json:"cosine"` // nil when not measured
-	Looks        []Look        `json:"looks,omitempty"`
+	Setting      string             `json:"setting"`
+	Rule         string             `json:"rule"`
+	Seed         uint64             `json:"seed"`
+	LearningRate float64            `json:"learning_rate"`
+	TestAccuracy float64            `json:"test_accuracy"`
+	TestLoss     float64            `json:"test_loss"`
+	WallS        float64            `json:"wall_s"`
+	Evals        float64            `json:"evals"` // per step per sample
+	PeakBytes    int64              `json:"peak_bytes"`
+	Diverged     bool               `json:"diverged"`
+	Reason       string             `json:"reason,omitempty"`       // why it diverged
+	Error        string             `json:"error,omitempty"`        // why it ended early otherwise; nothing is scored then
+	Unsolved     bool               `json:"unsolved,omitempty"`     // the error is that no solve of an epoch converged
+	MaxRadius    float64            `json:"max_radius"`             // largest spectral radius of ∂f/∂z seen at a state that was read out
+	Samples      int64              `json:"samples"`                // trained on, over all steps
+	Unconverged  int64              `json:"unconverged"`            // of them, those of which a solve did not converge
+	FixedPoints  *train.FixedPoints `json:"fixed_points,omitempty"` // behind the test accuracy
+	Warnings     []string           `json:"warnings,omitempty"`     // of FixedPoints and Unconverged
+	Curve        []Point            `json:"curve"`
+	Cosine       []CosinePoint      `json:"cosine"` // nil when not measured
+	Looks        []Look             `json:"looks,omitempty"`
 }
 
 // Point is one point of a learning curve, taken at the end of an epoch.
@@ -263,6 +271,18 @@ func (r *Row) summarise() {
 		}
 		if t.LearningRate != r.LearningRate {
 			r.LearningRate = math.NaN() // not one learning rate
+		}
+	}
+	for _, t := range r.Trials {
+		r.Samples, r.Unconverged = r.Samples+t.Samples, r.Unconverged+t.Unconverged
+		if t.FixedPoints != nil {
+			if r.FixedPoints == nil {
+				r.FixedPoints = &train.FixedPoints{}
+			}
+			r.FixedPoints.Add(*t.FixedPoints)
+		}
+		for _, w := range t.Warnings {
+			r.Warnings = append(r.Warnings, fmt.Sprintf("seed %d: %s", t.Seed, w))
 		}
 	}
 	r.TestAccuracy = MeanInterval(accuracy).Clip(0, 1)

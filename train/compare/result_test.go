@@ -187,7 +187,7 @@ func TestJSONKeys(t *testing.T) {
 	want := `{"task":"t","model":"m","seeds":[1],"command":"","version":"","environment":{},"locality":null,` +
 		`"settings":[{"name":"all-trained","doc":"","rules":[{"rule":"jfb","control":false,"seeds":[1],"learning_rate":0.1,` +
 		`"test_accuracy":{"mean":0.5,"lo":null,"hi":null},"test_loss":null,"test_loss_interval":{"mean":null,"lo":null,"hi":null},"cosine_to_exact":null,"cosine_to_exact_interval":null,"cosine_basis":{"looks":0,"taken":0,"partial":0,"samples":0,"missing":0,"unstable":0},` +
-		`"wall_s":2,"evals":3,"peak_bytes":4,"diverged":0,"fails":"","to_reference":null,"trials":null}],"fixed_readout":false,"reference":"","findings":null}]}`
+		`"wall_s":2,"evals":3,"peak_bytes":4,"diverged":0,"fails":"","to_reference":null,"samples":0,"unconverged":0,"trials":null}],"fixed_readout":false,"reference":"","findings":null}]}`
 	if string(b) != want {
 		t.Errorf("JSON\n%s\nwant\n%s", b, want)
 	}

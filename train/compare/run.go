@@ -302,9 +302,15 @@ func runTrial[T deq.Float](ctx context.Context, j job, base train.Config[T], par
 			break
 		}
 	}
+	trial.WallS, trial.PeakBytes, trial.Evals = t.Wall.Seconds(), int64(t.Bytes()), math.NaN() // before the fixed points are looked at
 	trial.TestLoss, trial.TestAccuracy = math.NaN(), math.NaN()
 	if trial.Error == "" {
-		score, err := t.Test(ctx)
+		score, err := train.Score{}, error(nil)
+		if plan.Holdout {
+			score, err = t.Test(ctx)
+		} else {
+			score, trial.FixedPoints, err = t.FinalTest(ctx)
+		}
 		if ctx.Err() != nil || look != nil && look.err != nil {
 			return err
 		}
@@ -314,7 +320,7 @@ func runTrial[T deq.Float](ctx context.Context, j job, base train.Config[T], par
 			trial.TestLoss, trial.TestAccuracy = float64(score.Loss), float64(score.Accuracy)
 		}
 	}
-	trial.WallS, trial.PeakBytes, trial.Evals = t.Wall.Seconds(), int64(t.Bytes()), math.NaN()
+	trial.Samples, trial.Unconverged, trial.Warnings = t.Samples, t.Failed, t.Doubts(trial.FixedPoints)
 	if t.Samples > 0 {
 		trial.Evals = float64(t.Counts.Total()) / float64(t.Samples)
 	}

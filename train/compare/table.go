@@ -35,12 +35,12 @@ func WriteTable(w io.Writer, s Setting, color bool) error {
 	learn, _ := y.best(&s)
 	var rules, controls [][]string
 	if len(learn) > 0 {
-		t.style[shorten(learn[0].Rule)] = boldOn
+		t.style[learn[0].marked(shorten(learn[0].Rule))] = boldOn
 	}
 	var notes []string
 	for i := range s.Rules {
 		r := &s.Rules[i]
-		cells := []string{shorten(r.Rule), accuracyCell(r.TestAccuracy), number(r.TestLoss.Mean, 4), cosineCell(r), looksCell(r), number(r.Evals, 3),
+		cells := []string{r.marked(shorten(r.Rule)), accuracyCell(r.TestAccuracy), number(r.TestLoss.Mean, 4), cosineCell(r), looksCell(r), number(r.Evals, 3),
 			number(r.WallS, 3), Bytes(r.PeakBytes), fmt.Sprintf("%d/%d", r.Diverged, len(r.Trials))}
 		if r.Fails != "" {
 			t.style[cells[0]] = redOn
@@ -63,8 +63,10 @@ func WriteTable(w io.Writer, s Setting, color bool) error {
 	for _, n := range notes {
 		fold(b, n, columns)
 	}
-	for _, n := range restsOn(&s) {
-		fold(b, n, columns)
+	for _, n := range slices.Concat(doubts(&s), []string{certain(&s)}, restsOn(&s)) {
+		if n != "" {
+			fold(b, n, columns)
+		}
 	}
 	return b.Flush()
 }
