@@ -25,8 +25,9 @@
 // The fields of an embedded struct, and of a field with the tag inline:"true", are options
 // of the struct around it.
 //
-// Because zero stands for the default, an option whose default is not zero can never be
-// zero, and a bool's default is always false: name it after what is unusual.
+// Because zero stands for the default, an option whose default is not zero can be zero
+// only if it is a number of a struct that embeds [Zeros], and a bool's default is always
+// false: name it after what is unusual.
 //
 // A struct that breaks these rules is a programmer's mistake, on which [Fields] panics.
 package options
@@ -57,6 +58,7 @@ type Field struct {
 	index    []int
 	kind     kind
 	zeroable bool // the default is zero, so that zero can be written out
+	told     bool // a Zeros tells whether zero is meant
 }
 
 // Fields returns the options of a struct, or of the struct that v points to, in the
@@ -66,12 +68,9 @@ func Fields(v any) []Field {
 	t := s.Type()
 	var fields []Field
 	walk(t, nil, func(sf reflect.StructField, index []int) {
-		key := sf.Tag.Get("key")
+		key := keyOf(sf)
 		if key == "-" {
 			return
-		}
-		if key == "" {
-			key = snake(sf.Name)
 		}
 		k, list, ok := kindOf(sf.Type)
 		if !ok {
@@ -106,10 +105,22 @@ func Fields(v any) []Field {
 			f.Default = tag
 			f.setDefault(t, sf.Name, zero, tag)
 			f.zeroable = isZero(zero)
+			f.told = f.countable() && zerosOf(t, index) != nil
 		}
 		fields = append(fields, f)
 	})
 	return fields
+}
+
+// countable reports whether the option is one number.
+func (f Field) countable() bool { return !f.List && (f.kind == number || f.kind == integer) }
+
+// keyOf is the key of a field, or "-".
+func keyOf(f reflect.StructField) string {
+	if key := f.Tag.Get("key"); key != "" {
+		return key
+	}
+	return snake(f.Name)
 }
 
 // setDefault sets dst to the default in a tag.
@@ -128,13 +139,14 @@ func (f Field) setDefault(t reflect.Type, name string, dst reflect.Value, tag st
 
 // Set gives the option a value in the struct that p points to, as one who writes it out
 // means it: text that does not fit its type or its choices, and zero where zero stands
-// for another default, is a *[ValueError], and then p is as before. A list has any
+// for another default and no [Zeros] can tell, is a *[ValueError], and then p is as before. A list has any
 // number of texts, everything else one.
 func (f Field) Set(p any, texts ...string) error {
 	if !f.List && len(texts) != 1 {
 		panic(fmt.Sprintf("options: %d texts for the option %s", len(texts), f.Key))
 	}
-	dst := structOf(p).FieldByIndex(f.index)
+	s := structOf(p)
+	dst := s.FieldByIndex(f.index)
 	v := reflect.New(dst.Type()).Elem()
 	unset := f.kind == text && !f.List && f.zeroable && texts[0] == "" // no choice, yet the default
 	if !unset {
@@ -142,7 +154,7 @@ func (f Field) Set(p any, texts ...string) error {
 			return err
 		}
 	}
-	if isZero(v) && !f.zeroable {
+	if isZero(v) && !f.zeroable && !f.told {
 		found := "an empty list"
 		switch {
 		case f.kind == text && !f.List:
@@ -151,6 +163,9 @@ func (f Field) Set(p any, texts ...string) error {
 			found = texts[0]
 		}
 		return &ValueError{Msg: fmt.Sprintf("%s selects the default (%s) and cannot be chosen: leave the key out or give another value", found, f.Default)}
+	}
+	if f.told {
+		mean(s, f.index, f.Key, isZero(v) && !f.zeroable)
 	}
 	dst.Set(v)
 	return nil
@@ -170,9 +185,9 @@ func (f Field) Want() string {
 func (f Field) Texts(v any) []string { return textsOf(structOf(v).FieldByIndex(f.index)) }
 
 // WithDefaults returns v with every zero field and every empty slice that has a
-// `default` tag replaced by the value of the tag; fields hidden from configurations
-// too. T is a struct or an interface that holds one. It panics on a tag that does not
-// fit its field.
+// `default` tag, and is not named by [Zeros], replaced by the value of the tag; fields
+// hidden from configurations too. T is a struct or an interface that holds one. It panics
+// on a tag that does not fit its field, and on a name in Zeros that fits none.
 func WithDefaults[T any](v T) T {
 	rv := reflect.ValueOf(&v).Elem()
 	s := rv
@@ -184,10 +199,11 @@ func WithDefaults[T any](v T) T {
 		panic(fmt.Sprintf("options: %T has no options: it is not a struct", v))
 	}
 	t := s.Type()
+	zeros := zerosIn(s)
 	walk(t, nil, func(sf reflect.StructField, index []int) {
 		tag, ok := sf.Tag.Lookup("default")
 		dst := s.FieldByIndex(index)
-		if !ok || !isZero(dst) {
+		if !ok || zeros.names(s, sf, index) || !isZero(dst) {
 			return
 		}
 		k, list, ok := kindOf(sf.Type)
@@ -197,6 +213,7 @@ func WithDefaults[T any](v T) T {
 		f := Field{Choices: split(sf.Tag.Get("choices")), List: list, kind: k}
 		f.setDefault(t, sf.Name, dst, tag)
 	})
+	zeros.check(t)
 	if s != rv {
 		rv.Set(s)
 	}
@@ -219,12 +236,17 @@ func walk(t reflect.Type, at []int, visit func(f reflect.StructField, index []in
 	for i := range t.NumField() {
 		f, index := t.Field(i), append(slices.Clone(at), i)
 		switch {
-		case (f.Anonymous || f.Tag.Get("inline") == "true") && f.Type.Kind() == reflect.Struct && f.Tag.Get("key") != "-":
+		case inlined(f):
 			walk(f.Type, index, visit)
-		case f.IsExported():
+		case f.IsExported() && f.Type != zerosType:
 			visit(f, index)
 		}
 	}
+}
+
+// inlined reports whether the options of a field's struct are options of the struct around it.
+func inlined(f reflect.StructField) bool {
+	return (f.Anonymous || f.Tag.Get("inline") == "true") && f.Type.Kind() == reflect.Struct && f.Tag.Get("key") != "-"
 }
 
 // snake makes a key of a field's name; the package comment has the rule.
