@@ -1,12 +1,12 @@
 package models
 
-import "attractor/internal/catalog"
+import "attractor/train/kit"
 
 // Entry is an entry of Catalog: a name, a documentation, references and a Model.
-type Entry = catalog.Entry[Model]
+type Entry = kit.Entry[Model]
 
 // Catalog lists the models.
-var Catalog = catalog.Must("model",
+var Catalog = kit.Must("model",
 	Entry{
 		Name: "rate",
 		Doc: `rate network, z ← (1−α)z + α·φ(zWᵀ + xUᵀ + b)

@@ -5,16 +5,16 @@ import (
 	"math"
 	"math/rand/v2"
 
-	"attractor/internal/rng"
-
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
+
+	"attractor/train/kit"
 )
 
 // Connections draws which entries of a matrix of weights [post, pre] are connections: each row has
 // the share density of its entries, rounded, but at least one, chosen at random; 1 where there is one.
 func Connections(seed uint64, post, pre int, density float64) []float64 {
-	r, mask := rng.Stream(seed, "connections"), make([]float64, post*pre)
+	r, mask := kit.Stream(seed, "connections"), make([]float64, post*pre)
 	each := max(1, int(math.Round(density*float64(pre))))
 	for i := range post {
 		for _, j := range r.Perm(pre)[:each] {

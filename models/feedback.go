@@ -7,7 +7,7 @@ import (
 	"slices"
 
 	"attractor/internal/kernels"
-	"attractor/internal/options"
+	"attractor/train/kit"
 
 	"gorgonia.org/gorgonia"
 )
@@ -37,6 +37,7 @@ import (
 //
 // Mastrogiuseppe & Ostojic 2019, arXiv:1809.02386, with one loop and one input.
 type Feedback struct {
+	kit.Zeros
 	N           int     `key:"units" default:"128" doc:"number of units" max:"1e6: no memory holds the weights between more"`
 	State       string  `default:"current" doc:"what the state is: x, or the rates φ(x), for rules that need a cell φ(pre)" choices:"current,rate"`
 	Activation  string  `default:"tanh" doc:"activation φ" choices:"tanh,relu,sigmoid,softplus,linear"`
@@ -92,7 +93,7 @@ Parameters: W [units, units], M [units, loops], U [units, inputs], n [loops, uni
 
 // Validate reports options outside their range.
 func (m Feedback) Validate() error {
-	m = options.WithDefaults(m)
+	m = kit.WithDefaults(m)
 	switch {
 	case m.N < 1:
 		return fmt.Errorf("units: expected a positive number, found %d", m.N)
@@ -100,8 +101,8 @@ func (m Feedback) Validate() error {
 		return fmt.Errorf("state: expected current or rate, found %q", m.State)
 	case !slices.Contains(Activations, m.Activation):
 		return fmt.Errorf("activation: expected one of %v, found %q", Activations, m.Activation)
-	case !(m.Gain > 0), !(m.SigmaM > 0), !(m.SigmaI > 0), !(m.ReadoutGain > 0):
-		return fmt.Errorf("gain: expected positive numbers, found %g, sigma_m %g, sigma_i %g and readout_gain %g", m.Gain, m.SigmaM, m.SigmaI, m.ReadoutGain)
+	case !(m.Gain >= 0), !(m.SigmaM >= 0), !(m.SigmaI >= 0), !(m.ReadoutGain >= 0):
+		return fmt.Errorf("gain: expected numbers of at least 0, found %g, sigma_m %g, sigma_i %g and readout_gain %g", m.Gain, m.SigmaM, m.SigmaI, m.ReadoutGain)
 	case !(m.Rho >= 0 && m.Rho <= 1):
 		return fmt.Errorf("rho: expected a number in [0, 1], found %g", m.Rho)
 	case !kernels.AllFinite([]float64{m.ReadoutXi, m.ReadoutM, m.ReadoutI}):
@@ -115,11 +116,11 @@ func (m Feedback) Validate() error {
 }
 
 // Units implements Model.
-func (m Feedback) Units() int { return options.WithDefaults(m).N }
+func (m Feedback) Units() int { return kit.WithDefaults(m).N }
 
 // Params implements Model: W [n, n], M [n, loops], U [n, inputs], n [loops, n].
 func (m Feedback) Params(inputs, outputs int) []Param {
-	m = options.WithDefaults(m)
+	m = kit.WithDefaults(m)
 	loops := outputs + m.Extra
 	of := func(vector byte) Init { return feedbackVectors{model: m, loops: loops, inputs: inputs, vector: vector} }
 	readout := Init(Normal{Gain: m.ReadoutGain})
@@ -136,7 +137,7 @@ func (m Feedback) Params(inputs, outputs int) []Param {
 
 // Cell implements Model.
 func (m Feedback) Cell(s *Scope, x, in *gorgonia.Node) *gorgonia.Node {
-	m = options.WithDefaults(m)
+	m = kit.WithDefaults(m)
 	rates := x
 	if m.State == "current" {
 		rates = s.Phi(m.Activation, x)
@@ -151,7 +152,7 @@ func (m Feedback) Cell(s *Scope, x, in *gorgonia.Node) *gorgonia.Node {
 
 // Readout implements Model.
 func (m Feedback) Readout(s *Scope, x *gorgonia.Node) *gorgonia.Node {
-	m = options.WithDefaults(m)
+	m = kit.WithDefaults(m)
 	if m.State == "current" {
 		x = s.Phi(m.Activation, x)
 	}
@@ -164,7 +165,7 @@ func (m Feedback) Readout(s *Scope, x *gorgonia.Node) *gorgonia.Node {
 
 // Vectors draws ξ, η_m and η_I for the k-th loop and input, k = 0 … count − 1, all [units].
 func (m Feedback) Vectors(r *rand.Rand, count int) (xi, etaM, etaI [][]float64) {
-	m = options.WithDefaults(m)
+	m = kit.WithDefaults(m)
 	var all [][]float64
 	for k := range 3 * count {
 		v := make([]float64, m.N)

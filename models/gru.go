@@ -3,9 +3,9 @@ package models
 import (
 	"fmt"
 
-	"attractor/internal/options"
-
 	"gorgonia.org/gorgonia"
+
+	"attractor/train/kit"
 )
 
 // GRU is the gated recurrent unit as an equilibrium cell,
@@ -26,6 +26,7 @@ import (
 //
 // Paper: Cho et al. 2014, arXiv:1406.1078, with u for their 1 − z.
 type GRU struct {
+	kit.Zeros
 	N          int     `key:"units" default:"128" doc:"number of units n" max:"1e6: no memory holds the weights between more"`
 	Gain       float64 `default:"0.5" doc:"gain g of the candidate's initial recurrent weights, g·randn/√n"`
 	GateGain   float64 `default:"0.5" doc:"gain of the gates' initial recurrent weights"`
@@ -36,12 +37,12 @@ type GRU struct {
 
 // Validate reports options outside their range.
 func (m GRU) Validate() error {
-	m = options.WithDefaults(m)
+	m = kit.WithDefaults(m)
 	switch {
 	case m.N < 1:
 		return fmt.Errorf("units: expected a positive number, found %d", m.N)
-	case !(m.Gain > 0), !(m.GateGain > 0), !(m.InputGain > 0):
-		return fmt.Errorf("gain: expected positive numbers, found %g, gate_gain %g and input_gain %g", m.Gain, m.GateGain, m.InputGain)
+	case !(m.Gain >= 0), !(m.GateGain >= 0), !(m.InputGain >= 0):
+		return fmt.Errorf("gain: expected numbers of at least 0, found %g, gate_gain %g and input_gain %g", m.Gain, m.GateGain, m.InputGain)
 	case m.Reset != "before" && m.Reset != "after":
 		return fmt.Errorf("reset: expected before or after, found %q", m.Reset)
 	case m.UpdateBias-m.UpdateBias != 0:
@@ -51,12 +52,12 @@ func (m GRU) Validate() error {
 }
 
 // Units implements Model.
-func (m GRU) Units() int { return options.WithDefaults(m).N }
+func (m GRU) Units() int { return kit.WithDefaults(m).N }
 
 // Params implements Model: for each of u, r and n a W [n, n], a U [n, inputs] and a b [n];
 // Wo [outputs, n], bo [outputs].
 func (m GRU) Params(inputs, outputs int) []Param {
-	m = options.WithDefaults(m)
+	m = kit.WithDefaults(m)
 	return gated(m.N, inputs, outputs, m.InputGain, []gate{{"u", m.GateGain, m.UpdateBias}, {"r", m.GateGain, 0}, {"n", m.Gain, 0}})
 }
 
@@ -67,7 +68,7 @@ func (m GRU) Cell(s *Scope, z, x *gorgonia.Node) *gorgonia.Node {
 	}
 	u, r := unit("u", "sigmoid", s.Linear("Wu", z)), unit("r", "sigmoid", s.Linear("Wr", z))
 	var recurrent *gorgonia.Node
-	if options.WithDefaults(m).Reset == "after" {
+	if kit.WithDefaults(m).Reset == "after" {
 		recurrent = s.Mul(r, s.Linear("Wn", z))
 	} else {
 		recurrent = s.Linear("Wn", s.Mul(r, z))

@@ -3,9 +3,9 @@ package models
 import (
 	"fmt"
 
-	"attractor/internal/options"
-
 	"gorgonia.org/gorgonia"
+
+	"attractor/train/kit"
 )
 
 // LSTM is the network of long short-term memory with forget gates,
@@ -22,6 +22,7 @@ import (
 // Papers: Hochreiter & Schmidhuber 1997, doi:10.1162/neco.1997.9.8.1735; Gers, Schmidhuber & Cummins 2000,
 // doi:10.1162/089976600300015015.
 type LSTM struct {
+	kit.Zeros
 	N          int     `key:"units" default:"128" doc:"number of units n, of two variables each" max:"1e6: no memory holds the weights between more"`
 	Gain       float64 `default:"1" doc:"gain g of the candidate's initial recurrent weights, g·randn/√n"`
 	GateGain   float64 `default:"1" doc:"gain of the gates' initial recurrent weights"`
@@ -31,12 +32,12 @@ type LSTM struct {
 
 // Validate reports options outside their range.
 func (m LSTM) Validate() error {
-	m = options.WithDefaults(m)
+	m = kit.WithDefaults(m)
 	switch {
 	case m.N < 1:
 		return fmt.Errorf("units: expected a positive number, found %d", m.N)
-	case !(m.Gain > 0), !(m.GateGain > 0), !(m.InputGain > 0):
-		return fmt.Errorf("gain: expected positive numbers, found %g, gate_gain %g and input_gain %g", m.Gain, m.GateGain, m.InputGain)
+	case !(m.Gain >= 0), !(m.GateGain >= 0), !(m.InputGain >= 0):
+		return fmt.Errorf("gain: expected numbers of at least 0, found %g, gate_gain %g and input_gain %g", m.Gain, m.GateGain, m.InputGain)
 	case m.ForgetBias-m.ForgetBias != 0:
 		return fmt.Errorf("forget_bias: expected a finite number, found %g", m.ForgetBias)
 	}
@@ -44,7 +45,7 @@ func (m LSTM) Validate() error {
 }
 
 // Units implements Model.
-func (m LSTM) Units() int { return 2 * options.WithDefaults(m).N }
+func (m LSTM) Units() int { return 2 * kit.WithDefaults(m).N }
 
 // Slots implements Slotted.
 func (LSTM) Slots() int { return 2 }
@@ -52,7 +53,7 @@ func (LSTM) Slots() int { return 2 }
 // Params implements Model: for each of i, f, g and q a W [n, n], a U [n, inputs] and a b [n];
 // Wo [outputs, n], bo [outputs].
 func (m LSTM) Params(inputs, outputs int) []Param {
-	m = options.WithDefaults(m)
+	m = kit.WithDefaults(m)
 	return gated(m.N, inputs, outputs, m.InputGain, []gate{
 		{"i", m.GateGain, 0}, {"f", m.GateGain, m.ForgetBias}, {"g", m.Gain, 0}, {"q", m.GateGain, 0},
 	})
@@ -60,7 +61,7 @@ func (m LSTM) Params(inputs, outputs int) []Param {
 
 // Cell implements Model.
 func (m LSTM) Cell(s *Scope, z, x *gorgonia.Node) *gorgonia.Node {
-	n := options.WithDefaults(m).N
+	n := kit.WithDefaults(m).N
 	h, c := s.Slice(z, 0, n), s.Slice(z, n, 2*n)
 	unit := func(name, activation string) *gorgonia.Node {
 		drive := s.Bias("b"+name, s.Linear("U"+name, x))
@@ -73,5 +74,5 @@ func (m LSTM) Cell(s *Scope, z, x *gorgonia.Node) *gorgonia.Node {
 
 // Readout implements Model.
 func (m LSTM) Readout(s *Scope, z *gorgonia.Node) *gorgonia.Node {
-	return s.Bias("bo", s.Linear("Wo", s.Slice(z, 0, options.WithDefaults(m).N)))
+	return s.Bias("bo", s.Linear("Wo", s.Slice(z, 0, kit.WithDefaults(m).N)))
 }

@@ -5,9 +5,9 @@ import (
 	"math"
 	"slices"
 
-	"attractor/internal/options"
-
 	"gorgonia.org/gorgonia"
+
+	"attractor/train/kit"
 )
 
 // Rate is the rate network
@@ -40,6 +40,7 @@ import (
 // Noise adds √(2/α)·noise·ξ, ξ ~ N(0, 1), to the drive of every unit at every step through time: in the
 // form v the current then fluctuates by about noise. An equilibrium has no noise.
 type Rate struct {
+	kit.Zeros
 	N          int     `key:"units" default:"128" doc:"number of units n" max:"1e6: no memory holds the weights between more"`
 	Activation string  `default:"tanh" doc:"activation φ" choices:"tanh,relu,sigmoid,softplus,linear"`
 	Gain       float64 `default:"0.5" doc:"gain g of the initial recurrent weights, g·randn/√n"`
@@ -57,14 +58,16 @@ type Rate struct {
 
 // Validate reports options outside their range.
 func (r Rate) Validate() error {
-	r = options.WithDefaults(r)
+	r = kit.WithDefaults(r)
 	switch {
 	case r.N < 1:
 		return fmt.Errorf("units: expected a positive number, found %d", r.N)
 	case !slices.Contains(Activations, r.Activation):
 		return fmt.Errorf("activation: expected one of %v, found %q", Activations, r.Activation)
-	case !(r.Gain > 0), !(r.InputGain > 0):
-		return fmt.Errorf("gain: expected positive numbers, found %g and input_gain %g", r.Gain, r.InputGain)
+	case !(r.Gain >= 0), !(r.InputGain >= 0):
+		return fmt.Errorf("gain: expected numbers of at least 0, found %g and input_gain %g", r.Gain, r.InputGain)
+	case r.Gain == 0 && r.Normalize != "none":
+		return fmt.Errorf("gain: expected a positive number, since normalize %s divides by the size of the weights, found 0", r.Normalize)
 	case !(r.Leak > 0 && r.Leak <= 1):
 		return fmt.Errorf("leak: expected a number in (0, 1], found %g", r.Leak)
 	case !slices.Contains(Normalizations, r.Normalize):
@@ -90,12 +93,12 @@ func (r Rate) Validate() error {
 }
 
 // Units implements Model.
-func (r Rate) Units() int { return options.WithDefaults(r).N }
+func (r Rate) Units() int { return kit.WithDefaults(r).N }
 
 // Params implements Model: W [n, n], U [n, inputs], b [n], Wo [outputs, n], bo [outputs], and
 // with normalize weight g [n, 1].
 func (r Rate) Params(inputs, outputs int) []Param {
-	r = options.WithDefaults(r)
+	r = kit.WithDefaults(r)
 	params := []Param{
 		{Name: "W", Shape: []int{r.N, r.N}, Role: Recurrent, Init: r.initial()},
 		{Name: "U", Shape: []int{r.N, inputs}, Role: Input, Init: Normal{Gain: r.InputGain}},
@@ -114,7 +117,7 @@ func (r Rate) excitatory() int { return int(math.Round(r.Dale * float64(r.N))) }
 
 // Types implements Typed: with Dale's law 0 of the units that excite, 1 of those that inhibit.
 func (r Rate) Types() []int {
-	r = options.WithDefaults(r)
+	r = kit.WithDefaults(r)
 	if r.Dale == 0 {
 		return nil
 	}
@@ -153,7 +156,7 @@ func (r Rate) weights(s *Scope) *gorgonia.Node {
 
 // Cell implements Model.
 func (r Rate) Cell(s *Scope, z, x *gorgonia.Node) *gorgonia.Node {
-	r = options.WithDefaults(r)
+	r = kit.WithDefaults(r)
 	activity := z
 	if r.Form == "v" {
 		activity = s.Activate(r.Activation, z)
@@ -168,8 +171,8 @@ func (r Rate) Cell(s *Scope, z, x *gorgonia.Node) *gorgonia.Node {
 
 // Readout implements Model.
 func (r Rate) Readout(s *Scope, z *gorgonia.Node) *gorgonia.Node {
-	if options.WithDefaults(r).Form == "v" {
-		z = s.Activate(options.WithDefaults(r).Activation, z)
+	if kit.WithDefaults(r).Form == "v" {
+		z = s.Activate(kit.WithDefaults(r).Activation, z)
 	}
 	return s.Bias("bo", s.Linear("Wo", z))
 }

@@ -5,7 +5,7 @@ import (
 	"math"
 
 	"attractor/internal/kernels"
-	"attractor/internal/options"
+	"attractor/train/kit"
 )
 
 // Anderson is Anderson acceleration of type II, each sample with its own coefficients.
@@ -49,7 +49,7 @@ const safeguardDecay = 1e-6
 
 // Start implements Method.
 func (m Anderson[T]) Start(s Shape) (Stepper[T], error) {
-	m = options.WithDefaults(m)
+	m = kit.WithDefaults(m)
 	if m.Regularization == 0 {
 		m.Regularization = byType[T](1e-6, 1e-8)
 	}

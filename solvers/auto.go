@@ -4,7 +4,7 @@ import (
 	"errors"
 	"fmt"
 
-	"attractor/internal/options"
+	"attractor/train/kit"
 )
 
 // Auto is a polyalgorithm: every sample begins with a few Picard steps and goes on to
@@ -25,7 +25,7 @@ type Auto[T Float] struct {
 
 // Start implements Method.
 func (m Auto[T]) Start(s Shape) (Stepper[T], error) {
-	m = options.WithDefaults(m)
+	m = kit.WithDefaults(m)
 	switch {
 	case m.Warmup < 1:
 		return nil, fmt.Errorf("solvers: Auto.Warmup: expected at least 1, found %d", m.Warmup)

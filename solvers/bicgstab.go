@@ -5,7 +5,7 @@ import (
 	"math"
 
 	"attractor/internal/kernels"
-	"attractor/internal/options"
+	"attractor/train/kit"
 )
 
 // BiCGStab solves a linear system (I − A)u = ℓ, given as the affine fixed-point problem
@@ -25,7 +25,7 @@ type BiCGStab[T Float] struct {
 
 // Start implements Method.
 func (m BiCGStab[T]) Start(s Shape) (Stepper[T], error) {
-	m = options.WithDefaults(m)
+	m = kit.WithDefaults(m)
 	if m.Restart < 1 {
 		return nil, fmt.Errorf("solvers: BiCGStab.Restart: expected at least 1, found %d", m.Restart)
 	}

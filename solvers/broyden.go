@@ -5,7 +5,7 @@ import (
 	"math"
 
 	"attractor/internal/kernels"
-	"attractor/internal/options"
+	"attractor/train/kit"
 )
 
 // Broyden is Broyden's quasi-Newton method in limited memory. With Δz and Δg of the last
@@ -54,7 +54,7 @@ type Broyden[T Float] struct {
 
 // Start implements Method.
 func (m Broyden[T]) Start(s Shape) (Stepper[T], error) {
-	m = options.WithDefaults(m)
+	m = kit.WithDefaults(m)
 	if m.Aware < 0 {
 		return nil, fmt.Errorf("solvers: Broyden.Aware: expected at least 0, found %d", m.Aware)
 	}

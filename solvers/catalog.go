@@ -1,13 +1,13 @@
 package solvers
 
-import "attractor/internal/catalog"
+import "attractor/train/kit"
 
 // Entry is an entry of a catalogue: a name, a documentation, references and a Method.
-type Entry[T Float] = catalog.Entry[Method[T]]
+type Entry[T Float] = kit.Entry[Method[T]]
 
 // Catalog lists the methods for nonlinear fixed points.
-func Catalog[T Float]() *catalog.Catalog[Method[T]] {
-	return catalog.Must("solver", fixedPoint[T]()...).With(
+func Catalog[T Float]() *kit.Catalog[Method[T]] {
+	return kit.Must("solver", fixedPoint[T]()...).With(
 		Entry[T]{
 			Name: "newton-gmres", Value: NewtonGMRES[T]{}, Refs: []string{refEisenstat, refKelley},
 			Doc: `inexact Newton method with GMRES inside
@@ -31,8 +31,8 @@ The report lists the hand-overs and their reasons. Holds the memory of all four.
 
 // Linear lists the methods for linear systems (I − A)u = ℓ, given as f(u) = ℓ + Au: those
 // made for them, and the fixed-point methods that serve as well.
-func Linear[T Float]() *catalog.Catalog[Method[T]] {
-	return catalog.Must("linear solver",
+func Linear[T Float]() *kit.Catalog[Method[T]] {
+	return kit.Must("linear solver",
 		Entry[T]{
 			Name: "gmres", Value: GMRES[T]{}, Refs: []string{refSaad},
 			Doc: `restarted GMRES
@@ -53,8 +53,8 @@ A is assembled from its products with unit vectors: n + 1 evaluations, n³/3 mul
 }
 
 // Splittings lists the methods for monotone equilibria, whose Problem has a Splitting.
-func Splittings[T Float]() *catalog.Catalog[Method[T]] {
-	return catalog.Must("splitting",
+func Splittings[T Float]() *kit.Catalog[Method[T]] {
+	return kit.Must("splitting",
 		Entry[T]{
 			Name: "forward-backward", Value: ForwardBackward[T]{}, Refs: []string{refWinston},
 			Doc: `forward-backward splitting for monotone equilibria

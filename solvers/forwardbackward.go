@@ -5,7 +5,7 @@ import (
 	"math"
 
 	"attractor/internal/kernels"
-	"attractor/internal/options"
+	"attractor/train/kit"
 )
 
 // ForwardBackward is forward–backward splitting for a monotone equilibrium,
@@ -25,7 +25,7 @@ func (ForwardBackward[T]) Splits() {}
 
 // Start implements Method.
 func (m ForwardBackward[T]) Start(s Shape) (Stepper[T], error) {
-	m = options.WithDefaults(m)
+	m = kit.WithDefaults(m)
 	if !(m.Alpha > 0) || math.IsInf(m.Alpha, 0) {
 		return nil, fmt.Errorf("solvers: ForwardBackward.Alpha: expected a positive step length, found %v", m.Alpha)
 	}

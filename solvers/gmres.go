@@ -4,7 +4,7 @@ import (
 	"fmt"
 
 	"attractor/internal/kernels"
-	"attractor/internal/options"
+	"attractor/train/kit"
 )
 
 // GMRES solves a linear system (I − A)u = ℓ, given as the affine fixed-point problem
@@ -23,7 +23,7 @@ type GMRES[T Float] struct {
 
 // Start implements Method.
 func (m GMRES[T]) Start(s Shape) (Stepper[T], error) {
-	m = options.WithDefaults(m)
+	m = kit.WithDefaults(m)
 	if m.Restart < 1 {
 		return nil, fmt.Errorf("solvers: GMRES.Restart: expected at least 1, found %d", m.Restart)
 	}

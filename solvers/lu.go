@@ -4,7 +4,7 @@ import (
 	"fmt"
 
 	"attractor/internal/kernels"
-	"attractor/internal/options"
+	"attractor/train/kit"
 )
 
 // LU solves a linear system (I − A)u = ℓ, given as the affine fixed-point problem
@@ -18,7 +18,7 @@ type LU[T Float] struct {
 
 // Start implements Method.
 func (m LU[T]) Start(s Shape) (Stepper[T], error) {
-	m = options.WithDefaults(m)
+	m = kit.WithDefaults(m)
 	if s.Dim > m.MaxDim {
 		return nil, fmt.Errorf("solvers: LU.MaxDim: expected a problem of at most %d dimensions, found %d", m.MaxDim, s.Dim)
 	}

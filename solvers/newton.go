@@ -3,7 +3,7 @@ package solvers
 import (
 	"fmt"
 
-	"attractor/internal/options"
+	"attractor/train/kit"
 )
 
 // Newton is Newton's method with the Jacobian assembled from its products with the n unit
@@ -20,7 +20,7 @@ type Newton[T Float] struct {
 
 // Start implements Method.
 func (m Newton[T]) Start(s Shape) (Stepper[T], error) {
-	m = options.WithDefaults(m)
+	m = kit.WithDefaults(m)
 	if s.Dim > m.MaxDim {
 		return nil, fmt.Errorf("solvers: Newton.MaxDim: expected a problem of at most %d dimensions, found %d", m.MaxDim, s.Dim)
 	}

@@ -3,7 +3,7 @@ package solvers
 import (
 	"fmt"
 
-	"attractor/internal/options"
+	"attractor/train/kit"
 )
 
 // NewtonGMRES is an inexact Newton method: the direction solves
@@ -26,7 +26,7 @@ type NewtonGMRES[T Float] struct {
 
 // Start implements Method.
 func (m NewtonGMRES[T]) Start(s Shape) (Stepper[T], error) {
-	m = options.WithDefaults(m)
+	m = kit.WithDefaults(m)
 	switch {
 	case m.Restart < 1:
 		return nil, fmt.Errorf("solvers: NewtonGMRES.Restart: expected at least 1, found %d", m.Restart)

@@ -5,7 +5,7 @@ import (
 	"math"
 
 	"attractor/internal/kernels"
-	"attractor/internal/options"
+	"attractor/train/kit"
 )
 
 // PeacemanRachford is Peaceman–Rachford splitting for a monotone equilibrium: from u = z,
@@ -25,7 +25,7 @@ func (PeacemanRachford[T]) Splits() {}
 
 // Start implements Method.
 func (m PeacemanRachford[T]) Start(s Shape) (Stepper[T], error) {
-	m = options.WithDefaults(m)
+	m = kit.WithDefaults(m)
 	if !(m.Alpha > 0) || math.IsInf(m.Alpha, 0) {
 		return nil, fmt.Errorf("solvers: PeacemanRachford.Alpha: expected a positive step length, found %v", m.Alpha)
 	}

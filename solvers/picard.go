@@ -3,7 +3,7 @@ package solvers
 import (
 	"fmt"
 
-	"attractor/internal/options"
+	"attractor/train/kit"
 )
 
 // Picard is the damped fixed-point iteration
@@ -21,7 +21,7 @@ type Picard[T Float] struct {
 
 // Start implements Method.
 func (m Picard[T]) Start(Shape) (Stepper[T], error) {
-	m = options.WithDefaults(m)
+	m = kit.WithDefaults(m)
 	if !(m.Damping > 0 && m.Damping <= 1) {
 		return nil, fmt.Errorf("solvers: Picard.Damping: expected a step length above 0 and up to 1, found %v", m.Damping)
 	}

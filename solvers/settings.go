@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"math"
 
-	"attractor/internal/options"
+	"attractor/train/kit"
 )
 
 // Settings say when a solve stops. Zero fields mean the defaults.
@@ -75,7 +75,7 @@ func ceil3(x float64) float64 {
 
 // complete fills in the defaults for the number type and checks the settings.
 func complete[T Float](s Settings) (Settings, error) {
-	s = options.WithDefaults(s)
+	s = kit.WithDefaults(s)
 	if s.RTol == 0 {
 		s.RTol = byType[T](1e-4, 1e-8)
 	}

@@ -14,6 +14,7 @@ import (
 	"attractor/internal/options"
 	"attractor/models"
 	"attractor/solvers"
+	"attractor/train/kit"
 	"attractor/train/losses"
 	"attractor/train/optim"
 	"attractor/train/rules"
@@ -59,6 +60,7 @@ type Config[T deq.Float] struct {
 
 // Settings are the section `train`.
 type Settings struct {
+	kit.Zeros
 	Seed        uint64  `doc:"seed of everything random in the run; 0 is one like any other (default 1)"`
 	Epochs      int     `default:"30" doc:"passes over the training data" max:"1e9: no run makes more passes"`
 	Batch       int     `default:"64" doc:"samples per step" max:"1e9: no data set has more samples"`
@@ -88,25 +90,26 @@ type Settings struct {
 
 // Validate reports settings outside their range.
 func (s Settings) Validate() error {
+	s = kit.WithDefaults(s)
 	switch {
 	case s.Epochs < 0:
 		return fmt.Errorf("epochs: expected at least 0, found %d", s.Epochs)
-	case s.Batch < 0:
+	case s.Batch < 1:
 		return fmt.Errorf("batch: expected at least 1, found %d", s.Batch)
-	case s.Clip < 0:
+	case !(s.Clip > 0):
 		return fmt.Errorf("clip: expected a positive bound, found %g", s.Clip)
-	case s.Shard < 0 || s.Workers < 0 || s.Warmup < 0:
-		return fmt.Errorf("shard, workers and warmup: expected at least 0, found %d, %d and %d", s.Shard, s.Workers, s.Warmup)
+	case s.Shard < 1 || s.Workers < 0 || s.Warmup < 0:
+		return fmt.Errorf("shard, workers and warmup: expected at least 1, 0 and 0, found %d, %d and %d", s.Shard, s.Workers, s.Warmup)
 	case s.Certificate < 0:
 		return fmt.Errorf("certificate: expected at least 0, found %d", s.Certificate)
-	case !(s.StabilityBound >= 0):
+	case !(s.StabilityBound > 0):
 		return fmt.Errorf("stability_bound: expected a positive number, found %g", s.StabilityBound)
-	case s.StabilityEvery < 0:
+	case s.StabilityEvery < 1:
 		return fmt.Errorf("stability_every: expected at least 1, found %d", s.StabilityEvery)
 	}
 	if k, err := s.eigenvalues(); err != nil {
 		return err
-	} else if k > 0 && options.WithDefaults(s).Stability == "off" {
+	} else if k > 0 && s.Stability == "off" {
 		return fmt.Errorf("stability_spectrum: %s eigenvalues with stability off, which never looks: choose stability record, warn or shrink", s.StabilitySpectrum)
 	}
 	return nil

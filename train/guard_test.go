@@ -136,7 +136,9 @@ func TestStabilitySettings(t *testing.T) {
 		"train.stability=shrnk":      `did you mean "shrink"`,
 		"train.stability_bound=-1":   "stability_bound: expected a positive number, found -1",
 		"train.stability_every=-1":   "stability_every: expected at least 1, found -1",
-		"train.stability_bound=0":    "0 selects the default",
+		"train.stability_bound=0":    "stability_bound: expected a positive number, found 0",
+		"train.batch=0":              "batch: expected at least 1, found 0",
+		"train.clip=0":               "clip: expected a positive bound, found 0",
 		"train.stability_bound=.nan": "finite",
 
 		"train={stability: warn, stability_spectrum: most}": `expected none, all or a number, found "most"`,

@@ -7,8 +7,8 @@ import (
 	"fmt"
 	"math"
 
-	"attractor/internal/catalog"
 	"attractor/internal/kernels"
+	"attractor/train/kit"
 )
 
 // Loss is an immutable loss function. Each row of y [rows, dim] has its own loss
@@ -38,10 +38,10 @@ type Target[T kernels.Float] struct {
 }
 
 // Catalog lists the losses.
-func Catalog[T kernels.Float]() *catalog.Catalog[Loss[T]] {
-	return catalog.Must("loss",
-		catalog.Entry[Loss[T]]{Name: "cross-entropy", Doc: crossEntropyDoc, Value: CrossEntropy[T]{}},
-		catalog.Entry[Loss[T]]{Name: "mse", Doc: meanSquaredDoc, Value: MeanSquared[T]{}},
+func Catalog[T kernels.Float]() *kit.Catalog[Loss[T]] {
+	return kit.Must("loss",
+		kit.Entry[Loss[T]]{Name: "cross-entropy", Doc: crossEntropyDoc, Value: CrossEntropy[T]{}},
+		kit.Entry[Loss[T]]{Name: "mse", Doc: meanSquaredDoc, Value: MeanSquared[T]{}},
 	)
 }
 

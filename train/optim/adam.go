@@ -5,7 +5,7 @@ import (
 	"math"
 
 	"attractor/internal/kernels"
-	"attractor/internal/options"
+	"attractor/train/kit"
 )
 
 const adamDoc = `gradient descent with a rate per parameter, from two moments of the gradient
@@ -36,6 +36,7 @@ const adamwRef = `@inproceedings{loshchilov2019adamw,
 
 // Adam is Adam and AdamW; see their entries in [Catalog].
 type Adam[T kernels.Float] struct {
+	kit.Zeros
 	LR          float64 `default:"0.001" doc:"learning rate η"`
 	Beta1       float64 `default:"0.9" doc:"decay β₁ of the mean gradient, in (0, 1)"`
 	Beta2       float64 `default:"0.999" doc:"decay β₂ of the mean squared gradient, in (0, 1)"`
@@ -45,7 +46,7 @@ type Adam[T kernels.Float] struct {
 
 // Start implements [Optimizer].
 func (o Adam[T]) Start(params []Param) (State[T], error) {
-	o = options.WithDefaults(o)
+	o = kit.WithDefaults(o)
 	if err := errors.Join(
 		between("adam", "lr", o.LR, 0, math.Inf(1)),
 		between("adam", "beta1", o.Beta1, 0, 1),

@@ -8,8 +8,8 @@ import (
 	"math"
 	"strings"
 
-	"attractor/internal/catalog"
 	"attractor/internal/kernels"
+	"attractor/train/kit"
 )
 
 // Optimizer is an immutable rule that turns gradients into steps. Implementations are
@@ -47,11 +47,11 @@ type State[T kernels.Float] interface {
 }
 
 // Entry is an entry of Catalog: a name, a documentation, references and an Optimizer.
-type Entry[T kernels.Float] = catalog.Entry[Optimizer[T]]
+type Entry[T kernels.Float] = kit.Entry[Optimizer[T]]
 
 // Catalog lists the optimisers.
-func Catalog[T kernels.Float]() *catalog.Catalog[Optimizer[T]] {
-	return catalog.Must("optimizer",
+func Catalog[T kernels.Float]() *kit.Catalog[Optimizer[T]] {
+	return kit.Must("optimizer",
 		Entry[T]{Name: "sgd", Doc: sgdDoc, Refs: []string{sgdRef}, Value: SGD[T]{}},
 		Entry[T]{Name: "adam", Doc: adamDoc, Refs: []string{adamRef}, Value: Adam[T]{}},
 		Entry[T]{Name: "adamw", Doc: adamwDoc, Refs: []string{adamwRef, adamRef}, Value: Adam[T]{WeightDecay: 0.01}},

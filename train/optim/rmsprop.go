@@ -5,7 +5,7 @@ import (
 	"math"
 
 	"attractor/internal/kernels"
-	"attractor/internal/options"
+	"attractor/train/kit"
 )
 
 const rmspropDoc = `gradient descent with a rate per parameter, from the mean squared gradient
@@ -21,6 +21,7 @@ const rmspropRef = `@misc{tieleman2012rmsprop,
 
 // RMSProp is RMSProp; see its entry in [Catalog].
 type RMSProp[T kernels.Float] struct {
+	kit.Zeros
 	LR    float64 `default:"0.001" doc:"learning rate η"`
 	Decay float64 `default:"0.9" doc:"decay β of the mean squared gradient, in (0, 1)"`
 	Eps   float64 `default:"1e-8" doc:"ε, which bounds the rate where gradients vanish"`
@@ -28,7 +29,7 @@ type RMSProp[T kernels.Float] struct {
 
 // Start implements [Optimizer].
 func (o RMSProp[T]) Start(params []Param) (State[T], error) {
-	o = options.WithDefaults(o)
+	o = kit.WithDefaults(o)
 	if err := errors.Join(
 		between("rmsprop", "lr", o.LR, 0, math.Inf(1)),
 		between("rmsprop", "decay", o.Decay, 0, 1),

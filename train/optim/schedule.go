@@ -5,8 +5,7 @@ import (
 	"math"
 	"slices"
 
-	"attractor/internal/catalog"
-	"attractor/internal/options"
+	"attractor/train/kit"
 )
 
 // Schedule is the factor of the learning rate as a function of the step k = 0, 1, ….
@@ -24,10 +23,10 @@ var shapes = []string{"constant", "linear", "cosine"}
 
 // Check returns an error when an option is out of range.
 func (s Schedule) Check() error {
-	s = options.WithDefaults(s)
+	s = kit.WithDefaults(s)
 	switch {
 	case !slices.Contains(shapes, s.Shape):
-		return fmt.Errorf("optim: %w", catalog.Unknown("schedule", s.Shape, shapes))
+		return fmt.Errorf("optim: %w", kit.Unknown("schedule", s.Shape, shapes))
 	case s.Warmup < 0:
 		return fmt.Errorf("optim: schedule: expected warmup of at least 0, found %d", s.Warmup)
 	case !(s.Final >= 0 && s.Final <= 1):

@@ -5,7 +5,7 @@ import (
 	"math"
 
 	"attractor/internal/kernels"
-	"attractor/internal/options"
+	"attractor/train/kit"
 )
 
 const sgdDoc = `gradient descent, with momentum
@@ -25,6 +25,7 @@ const sgdRef = `@inproceedings{sutskever2013momentum,
 
 // SGD is gradient descent; see its entry in [Catalog].
 type SGD[T kernels.Float] struct {
+	kit.Zeros
 	LR          float64 `default:"0.01" doc:"learning rate η"`
 	Momentum    float64 `default:"0" doc:"momentum µ, in [0, 1)"`
 	Nesterov    bool    `default:"false" doc:"whether momentum is Nesterov's"`
@@ -33,7 +34,7 @@ type SGD[T kernels.Float] struct {
 
 // Start implements [Optimizer].
 func (o SGD[T]) Start(params []Param) (State[T], error) {
-	o = options.WithDefaults(o)
+	o = kit.WithDefaults(o)
 	if err := errors.Join(
 		between("sgd", "lr", o.LR, 0, math.Inf(1)),
 		between("sgd", "momentum", o.Momentum, 0, 1),

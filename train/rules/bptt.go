@@ -5,7 +5,7 @@ import (
 	"fmt"
 
 	"attractor/deq"
-	"attractor/internal/options"
+	"attractor/train/kit"
 )
 
 // BPTT is back-propagation through time over the trajectory z_{t+1} = f(z_t, x_t) from z_0 = 0:
@@ -57,7 +57,7 @@ func (BPTT[T]) Audit() Audit {
 }
 
 // Horizon implements TemporalRule.
-func (r BPTT[T]) Horizon() int { return options.WithDefaults(r).Steps }
+func (r BPTT[T]) Horizon() int { return kit.WithDefaults(r).Steps }
 
 // Gradient implements TemporalRule.
 func (BPTT[T]) Gradient(ctx context.Context, p Passage[T], g deq.Params[T]) (Report, error) {

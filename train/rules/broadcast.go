@@ -7,8 +7,8 @@ import (
 
 	"attractor/deq"
 	"attractor/internal/kernels"
-	"attractor/internal/options"
 	"attractor/models"
+	"attractor/train/kit"
 )
 
 // Broadcast is what rules have in common that are local but for signals by which units tell those that drive
@@ -59,7 +59,7 @@ func (o Broadcast[T]) gradient(ctx context.Context, p Passage[T], hops int, smoo
 	if err != nil {
 		return Report{}, err
 	}
-	s, err := newSignals(ctx, p, options.WithDefaults(o).Types, smooth)
+	s, err := newSignals(ctx, p, kit.WithDefaults(o).Types, smooth)
 	if err != nil {
 		return Report{}, err
 	}

@@ -2,15 +2,15 @@ package rules
 
 import (
 	"attractor/deq"
-	"attractor/internal/catalog"
+	"attractor/train/kit"
 )
 
 // Entry is an entry of Catalog: a name, a documentation, references and a Rule.
-type Entry[T deq.Float] = catalog.Entry[Rule[T]]
+type Entry[T deq.Float] = kit.Entry[Rule[T]]
 
 // Catalog lists the learning rules.
-func Catalog[T deq.Float]() *catalog.Catalog[Rule[T]] {
-	return catalog.Must("rule",
+func Catalog[T deq.Float]() *kit.Catalog[Rule[T]] {
+	return kit.Must("rule",
 		implicitEntry[T](),
 		rbpEntry[T](),
 		jfbEntry[T](),

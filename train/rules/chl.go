@@ -6,8 +6,8 @@ import (
 
 	"attractor/deq"
 	"attractor/internal/kernels"
-	"attractor/internal/options"
 	"attractor/solvers"
+	"attractor/train/kit"
 )
 
 // CHL is contrastive Hebbian learning: the products of the activities at both ends of a synapse
@@ -84,7 +84,7 @@ func (CHL[T]) Audit() Audit {
 
 // Gradient implements EquilibriumRule. With e = (z⁰ − zᶜ)/γ and m = (z⁰ + zᶜ)/2, ΔW = (emᵀ + meᵀ)/2.
 func (r CHL[T]) Gradient(ctx context.Context, s Situation[T], g deq.Params[T]) (Report, error) {
-	gamma := options.WithDefaults(r).Gamma
+	gamma := kit.WithDefaults(r).Gamma
 	n, inputs := s.Layer().Units, s.Layer().Inputs
 	e, m := append([]T(nil), s.Z...), make([]T, len(s.Z))
 	kernels.Scale(m, T(-gamma*float64(s.Rows)), s.Output.DZ) // ∂ℓ_b/∂z_b is Rows times ∂L/∂z_b, L being the mean

@@ -5,7 +5,7 @@ import (
 	"fmt"
 
 	"attractor/deq"
-	"attractor/internal/options"
+	"attractor/train/kit"
 )
 
 // EqProp is equilibrium propagation. From the free phase z⁰ = f(z⁰) nudged phases are relaxed, in
@@ -116,7 +116,7 @@ func (EqProp[T]) Audit() Audit {
 
 // Gradient implements EquilibriumRule.
 func (r EqProp[T]) Gradient(ctx context.Context, s Situation[T], g deq.Params[T]) (Report, error) {
-	r = options.WithDefaults(r)
+	r = kit.WithDefaults(r)
 	from, to := r.Beta, -r.Beta // the two strengths that are compared; 0 is the free phase
 	switch r.Estimate {
 	case "one-sided":

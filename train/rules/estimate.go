@@ -6,7 +6,7 @@ import (
 	"math/rand/v2"
 
 	"attractor/deq"
-	"attractor/internal/options"
+	"attractor/train/kit"
 )
 
 // Estimate is what rules have in common that carry factors at random of how the state depends on the
@@ -26,11 +26,11 @@ func (o Estimate) Validate() error {
 }
 
 // Horizon is as in TemporalRule.
-func (o Estimate) Horizon() int { return options.WithDefaults(o).Steps }
+func (o Estimate) Horizon() int { return kit.WithDefaults(o).Steps }
 
 // fits reports that the factors, so many bytes of what, do not fit into the memory.
 func (o Estimate) fits(rule, what string, bytes float64) error {
-	if limit := float64(options.WithDefaults(o).MaxBytes); bytes > limit {
+	if limit := float64(kit.WithDefaults(o).MaxBytes); bytes > limit {
 		return fmt.Errorf("rules: %s needs %.3g bytes for %s, more than max_bytes %.3g: take fewer units or a smaller batch, or raise max_bytes", rule, bytes, what, limit)
 	}
 	return nil

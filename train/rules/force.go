@@ -8,8 +8,8 @@ import (
 
 	"attractor/deq"
 	"attractor/internal/kernels"
-	"attractor/internal/options"
 	"attractor/models"
+	"attractor/train/kit"
 	"attractor/train/readout"
 )
 
@@ -88,7 +88,7 @@ func (FORCE[T]) TrainsReadout() {}
 func (FORCE[T]) Audit() Audit { return Audit{Solve: true, Memory: "n^2", Time: "T n^2"} }
 
 // Horizon implements TemporalRule.
-func (r FORCE[T]) Horizon() int { return options.WithDefaults(r).Steps }
+func (r FORCE[T]) Horizon() int { return kit.WithDefaults(r).Steps }
 
 // Parameters implements Parametric.
 func (r FORCE[T]) Parameters(l *deq.Layer[T]) []Parameter {
@@ -97,7 +97,7 @@ func (r FORCE[T]) Parameters(l *deq.Layer[T]) []Parameter {
 		return nil // Check reports it
 	}
 	m := synapses[0].Pre + len(synapses) - 1
-	return []Parameter{{Param: models.Param{Name: gram, Shape: []int{m, m}, Role: models.Readout, Init: diagonal{options.WithDefaults(r).Alpha}}}}
+	return []Parameter{{Param: models.Param{Name: gram, Shape: []int{m, m}, Role: models.Readout, Init: diagonal{kit.WithDefaults(r).Alpha}}}}
 }
 
 // Gradient implements TemporalRule.

@@ -9,9 +9,9 @@ import (
 
 	"attractor/deq"
 	"attractor/internal/kernels"
-	"attractor/internal/options"
 	"attractor/models"
 	"attractor/solvers"
+	"attractor/train/kit"
 )
 
 // HolomorphicEqProp is EqProp with nudges on a circle in the complex plane: where φ is holomorphic
@@ -66,7 +66,7 @@ more, in float64.`,
 
 // Validate reports options outside their range.
 func (r HolomorphicEqProp[T]) Validate() error {
-	if points := options.WithDefaults(r).Points; points < 2 {
+	if points := kit.WithDefaults(r).Points; points < 2 {
 		return fmt.Errorf("points: expected at least 2, found %d", points)
 	}
 	return r.validate()
@@ -97,7 +97,7 @@ func (HolomorphicEqProp[T]) Audit() Audit {
 
 // Gradient implements EquilibriumRule.
 func (r HolomorphicEqProp[T]) Gradient(ctx context.Context, s Situation[T], g deq.Params[T]) (Report, error) {
-	r = options.WithDefaults(r)
+	r = kit.WithDefaults(r)
 	m, err := rate("holomorphic-eqprop", s.Layer())
 	if err != nil {
 		return Report{}, err

@@ -7,8 +7,8 @@ import (
 
 	"attractor/deq"
 	"attractor/internal/kernels"
-	"attractor/internal/options"
 	"attractor/models"
+	"attractor/train/kit"
 )
 
 // KeRNL is kernel RNN learning. What a change of z_i does to z_k so many steps τ later is taken to be
@@ -27,6 +27,7 @@ import (
 //
 // C. Roth, I. Kanitscheider and I. Fiete, Kernel RNN learning (KeRNL), ICLR 2019.
 type KeRNL[T deq.Float] struct {
+	kit.Zeros
 	Local[T]
 	Kernel string  `default:"learned" doc:"whether A and α learn from perturbations, or stay at 1 and the leak" choices:"learned,fixed"`
 	Sigma  float64 `default:"0.001" doc:"standard deviation σ of the perturbations"`
@@ -58,8 +59,9 @@ const (
 
 // Validate reports options outside their range.
 func (r KeRNL[T]) Validate() error {
-	if !(r.Sigma >= 0) || !(r.Rate >= 0) {
-		return fmt.Errorf("sigma and rate: expected positive numbers, found %g and %g", r.Sigma, r.Rate)
+	r = kit.WithDefaults(r)
+	if !(r.Sigma > 0) || !(r.Rate >= 0) {
+		return fmt.Errorf("sigma and rate: expected a positive number and one of at least 0, found %g and %g", r.Sigma, r.Rate)
 	}
 	return r.Local.Validate()
 }
@@ -68,7 +70,7 @@ func (r KeRNL[T]) Validate() error {
 func (r KeRNL[T]) Check(*deq.Layer[T]) error { return r.Validate() }
 
 // learned reports whether the kernel learns.
-func (r KeRNL[T]) learned() bool { return options.WithDefaults(r).Kernel == "learned" }
+func (r KeRNL[T]) learned() bool { return kit.WithDefaults(r).Kernel == "learned" }
 
 // Audit implements Rule. The perturbed copy is run when the loss is known; it needs none.
 func (r KeRNL[T]) Audit() Audit {
@@ -132,7 +134,7 @@ func keeping[T deq.Float](alpha []T) []T {
 // perturb runs the perturbed copy, and adds to the gradients of A and α what brings the kernel nearer to what the
 // perturbations do. It returns the memory that it takes.
 func (r KeRNL[T]) perturb(ctx context.Context, p Passage[T], a, keep []T) (bytes int, err error) {
-	r = options.WithDefaults(r)
+	r = kit.WithDefaults(r)
 	n, size := p.Layer().Units, p.Rows*p.Layer().Units
 	gradA, gradAlpha := p.Own.Grads.Data(sensitivity), p.Own.Grads.Data(decay)
 	scale := T(r.Rate / float64(p.Rows*p.Steps))

@@ -8,8 +8,7 @@ import (
 
 	"attractor/deq"
 	"attractor/internal/kernels"
-	"attractor/internal/options"
-	"attractor/internal/rng"
+	"attractor/train/kit"
 )
 
 // KFRTRL is Kronecker-factored real-time recurrent learning. Of weights whose products are added in the unit,
@@ -90,7 +89,7 @@ func direct[T deq.Float](l *deq.Layer[T]) (seen deq.Local[T], err error) {
 		return seen, err
 	}
 	ctx := context.Background()
-	draw := rng.Stream(0, "direct")
+	draw := kit.Stream(0, "direct")
 	random := func(n int) []T {
 		v := make([]T, n)
 		for i := range v {
@@ -190,7 +189,7 @@ type kronecker[T deq.Float] struct {
 
 // Gradient implements TemporalRule.
 func (r KFRTRL[T]) Gradient(ctx context.Context, p Passage[T], g deq.Params[T]) (Report, error) {
-	r = options.WithDefaults(r)
+	r = kit.WithDefaults(r)
 	l := p.Layer()
 	n := l.Units / l.Slots()
 	seen, err := p.Locals(ctx, 0, 1, nil)

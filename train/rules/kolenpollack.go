@@ -5,7 +5,7 @@ import (
 	"fmt"
 
 	"attractor/deq"
-	"attractor/internal/options"
+	"attractor/train/kit"
 )
 
 // KolenPollack is FeedbackAlignment with feedback weights that learn. B takes the update of the
@@ -21,6 +21,7 @@ import (
 // Conference on Neural Networks, 1994, doi:10.1109/ICNN.1994.374486; M. Akrout, C. Wilson, P. C. Humphreys,
 // T. Lillicrap and D. Tweed, Deep learning without weight transport, NeurIPS 2019, arXiv:1904.05391.
 type KolenPollack[T deq.Float] struct {
+	kit.Zeros
 	Way
 	Decay float64 `default:"0.01" doc:"decay λ of B and of the readout's weights"`
 }
@@ -53,7 +54,7 @@ credit is that of the readout's own weights, and no weight has been transported.
 // Validate reports options outside their range.
 func (r KolenPollack[T]) Validate() error {
 	if !(r.Decay >= 0) {
-		return fmt.Errorf("decay: expected a positive number, found %g", r.Decay)
+		return fmt.Errorf("decay: expected a number of at least 0, found %g", r.Decay)
 	}
 	return nil
 }
@@ -79,7 +80,7 @@ func (r KolenPollack[T]) Parameters(l *deq.Layer[T]) []Parameter {
 
 // Gradient implements EquilibriumRule.
 func (r KolenPollack[T]) Gradient(ctx context.Context, s Situation[T], g deq.Params[T]) (Report, error) {
-	decay := T(options.WithDefaults(r).Decay)
+	decay := T(kit.WithDefaults(r).Decay)
 	outer := readoutGradients(s.Layer())
 	report, err := s.feedBack(ctx, r.Way, s.Own.Params, outer, g)
 	if err != nil {

@@ -5,8 +5,8 @@ import (
 	"fmt"
 
 	"attractor/deq"
-	"attractor/internal/options"
 	"attractor/solvers"
+	"attractor/train/kit"
 )
 
 // LeastControl makes the control small that holds the loss down. A controller with the leak α acts
@@ -81,7 +81,7 @@ func (LeastControl[T]) Audit() Audit {
 
 // Gradient implements EquilibriumRule.
 func (r LeastControl[T]) Gradient(ctx context.Context, s Situation[T], g deq.Params[T]) (Report, error) {
-	rep, err := s.control(ctx, options.WithDefaults(r).Leak, nil, g)
+	rep, err := s.control(ctx, kit.WithDefaults(r).Leak, nil, g)
 	if err != nil {
 		return rep, fmt.Errorf("rules: least-control: %w", err)
 	}

@@ -6,8 +6,8 @@ import (
 
 	"attractor/deq"
 	"attractor/internal/kernels"
-	"attractor/internal/options"
 	"attractor/models"
+	"attractor/train/kit"
 )
 
 // LeastControlLearned is LeastControl with a controller that acts on the units through weights Q of
@@ -26,6 +26,7 @@ import (
 // A. Meulemans, N. Zucchet, S. Kobayashi, J. von Oswald and J. Sacramento, The least-control
 // principle for local learning at equilibrium, NeurIPS 2022, arXiv:2207.01332.
 type LeastControlLearned[T deq.Float] struct {
+	kit.Zeros
 	Controller
 	Sigma float64 `default:"0.1" doc:"standard deviation σ of the noise from which the feedback learns"`
 	Decay float64 `default:"1" doc:"decay γ of the feedback weights"`
@@ -43,8 +44,9 @@ mean of ∂y/∂z(I − J)⁻¹, with which the control is the least. No weight 
 
 // Validate reports options outside their range.
 func (r LeastControlLearned[T]) Validate() error {
-	if !(r.Sigma >= 0 && r.Decay >= 0 && r.Rate >= 0) {
-		return fmt.Errorf("sigma, decay and rate: expected positive numbers, found %g, %g and %g", r.Sigma, r.Decay, r.Rate)
+	r = kit.WithDefaults(r)
+	if !(r.Sigma > 0 && r.Decay >= 0 && r.Rate >= 0) {
+		return fmt.Errorf("sigma, decay and rate: expected a positive number and two of at least 0, found %g, %g and %g", r.Sigma, r.Decay, r.Rate)
 	}
 	return r.Controller.Validate()
 }
@@ -71,7 +73,7 @@ func (LeastControlLearned[T]) Parameters(l *deq.Layer[T]) []Parameter {
 
 // Gradient implements EquilibriumRule.
 func (r LeastControlLearned[T]) Gradient(ctx context.Context, s Situation[T], g deq.Params[T]) (Report, error) {
-	r = options.WithDefaults(r)
+	r = kit.WithDefaults(r)
 	through := s.twin(s.Own.Params)
 	rep, err := s.control(ctx, r.Leak, through, g)
 	if err == nil {

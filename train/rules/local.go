@@ -6,13 +6,14 @@ import (
 
 	"attractor/deq"
 	"attractor/internal/kernels"
-	"attractor/internal/options"
 	"attractor/models"
+	"attractor/train/kit"
 )
 
 // Local is what rules have in common whose credit stays within the units: an eligibility trace for
 // every synapse times a credit for every unit and step.
 type Local[T deq.Float] struct {
+	kit.Zeros
 	Steps    int     `default:"30" doc:"steps T of a relaxation; sequences have their own" max:"1e6: a relaxation that takes longer does not settle" order:"T"`
 	Feedback string  `default:"symmetric" doc:"weights that take the output's error back to the units: the transpose of the readout's, fixed random ones, or random ones that learn beside the readout's (as kolen-pollack)" choices:"symmetric,random,adaptive"`
 	Decay    float64 `default:"0.01" doc:"decay of adaptive feedback and of the readout's weights beside it"`
@@ -20,7 +21,8 @@ type Local[T deq.Float] struct {
 
 // Validate reports options outside their range.
 func (o Local[T]) Validate() error {
-	if o.Steps < 0 || !(o.Decay >= 0) {
+	o = kit.WithDefaults(o)
+	if o.Steps < 1 || !(o.Decay >= 0) {
 		return fmt.Errorf("steps and decay: expected at least 1 and 0, found %d and %g", o.Steps, o.Decay)
 	}
 	return nil
@@ -34,15 +36,15 @@ func (Local[T]) Exact() bool { return false }
 
 // Audit implements Rule. The states are kept for the traces to be run backwards.
 func (o Local[T]) Audit() Audit {
-	return Audit{ReadoutTransport: options.WithDefaults(o).Feedback == "symmetric", StoredStates: true, Memory: "T n", Time: "T n^2"}
+	return Audit{ReadoutTransport: kit.WithDefaults(o).Feedback == "symmetric", StoredStates: true, Memory: "T n", Time: "T n^2"}
 }
 
 // Horizon implements TemporalRule.
-func (o Local[T]) Horizon() int { return options.WithDefaults(o).Steps }
+func (o Local[T]) Horizon() int { return kit.WithDefaults(o).Steps }
 
 // Parameters implements Parametric: the feedback weights, where they are not the readout's.
 func (o Local[T]) Parameters(l *deq.Layer[T]) []Parameter {
-	feedback := options.WithDefaults(o).Feedback
+	feedback := kit.WithDefaults(o).Feedback
 	if feedback == "symmetric" {
 		return nil
 	}
@@ -52,7 +54,7 @@ func (o Local[T]) Parameters(l *deq.Layer[T]) []Parameter {
 // credits are the outputs with ∂L/∂z_t taken back by the feedback weights, which learn from them where they
 // are adaptive.
 func (o Local[T]) credits(p Passage[T], g deq.Params[T]) (deq.Outputs[T], error) {
-	if options.WithDefaults(o).Feedback == "symmetric" {
+	if kit.WithDefaults(o).Feedback == "symmetric" {
 		return p.Outputs, nil
 	}
 	out := make(deq.Outputs[T], len(p.Outputs))
@@ -74,7 +76,7 @@ func (o Local[T]) credits(p Passage[T], g deq.Params[T]) (deq.Outputs[T], error)
 // feed calls visit with what takes the error of the output at a state back to the units, by the feedback
 // weights: nil where the state has no loss. From all states that visit asks for adaptive weights learn.
 func (o Local[T]) feed(p Passage[T], g deq.Params[T], visit func(credit func(t int) ([]T, error)) error) error {
-	o = options.WithDefaults(o)
+	o = kit.WithDefaults(o)
 	l := p.Layer()
 	from := l
 	if o.Feedback != "symmetric" {
@@ -140,7 +142,7 @@ func (own Own[T]) learnBeside(l *deq.Layer[T], decay T, outer, g deq.Params[T]) 
 func (o Local[T]) gradient(ctx context.Context, p Passage[T], credit deq.Credit, g deq.Params[T]) (Report, error) {
 	back := deq.Back[T]{Outputs: p.Outputs, Credit: credit}
 	memory := p.Bytes()
-	if options.WithDefaults(o).Feedback == "random" { // on the way back, with no memory for credits
+	if kit.WithDefaults(o).Feedback == "random" { // on the way back, with no memory for credits
 		back.Readout = feedbackOf(p)
 	} else {
 		var err error

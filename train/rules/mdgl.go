@@ -5,7 +5,7 @@ import (
 	"fmt"
 
 	"attractor/deq"
-	"attractor/internal/options"
+	"attractor/train/kit"
 )
 
 // MDGL is multidigraph learning: e-prop with credit that goes one synapse further. Units tell those that drive
@@ -73,5 +73,5 @@ func (r MDGL[T]) Check(l *deq.Layer[T]) error {
 
 // Gradient implements TemporalRule.
 func (r MDGL[T]) Gradient(ctx context.Context, p Passage[T], g deq.Params[T]) (Report, error) {
-	return r.gradient(ctx, p, options.WithDefaults(r).Hops, false, g)
+	return r.gradient(ctx, p, kit.WithDefaults(r).Hops, false, g)
 }

@@ -5,7 +5,7 @@ import (
 	"fmt"
 
 	"attractor/deq"
-	"attractor/internal/options"
+	"attractor/train/kit"
 )
 
 // ModProp is e-prop with credit that comes over any number of synapses, through filters that do not depend on
@@ -71,5 +71,5 @@ func (r ModProp[T]) Check(l *deq.Layer[T]) error {
 
 // Gradient implements TemporalRule.
 func (r ModProp[T]) Gradient(ctx context.Context, p Passage[T], g deq.Params[T]) (Report, error) {
-	return r.gradient(ctx, p, options.WithDefaults(r).Taps, true, g)
+	return r.gradient(ctx, p, kit.WithDefaults(r).Taps, true, g)
 }

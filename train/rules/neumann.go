@@ -6,7 +6,7 @@ import (
 
 	"attractor/deq"
 	"attractor/internal/kernels"
-	"attractor/internal/options"
+	"attractor/train/kit"
 )
 
 // Neumann takes the first terms of the adjoint's Neumann series,
@@ -59,13 +59,13 @@ func (Neumann[T]) Exact() bool { return false }
 
 // Audit implements Rule.
 func (r Neumann[T]) Audit() Audit {
-	return Audit{RecurrentTransport: options.WithDefaults(r).Terms > 1, ReadoutTransport: true, Memory: "n", Time: "k n^2"}
+	return Audit{RecurrentTransport: kit.WithDefaults(r).Terms > 1, ReadoutTransport: true, Memory: "n", Time: "k n^2"}
 }
 
 // Gradient implements EquilibriumRule.
 func (r Neumann[T]) Gradient(ctx context.Context, s Situation[T], g deq.Params[T]) (Report, error) {
 	u, term := append([]T(nil), s.Output.DZ...), append([]T(nil), s.Output.DZ...)
-	for i := 1; i < options.WithDefaults(r).Terms; i++ {
+	for i := 1; i < kit.WithDefaults(r).Terms; i++ {
 		if err := ctx.Err(); err != nil {
 			return Report{}, fmt.Errorf("rules: neumann: stopped at term %d: %w", i, err)
 		}

@@ -6,7 +6,7 @@ import (
 
 	"attractor/deq"
 	"attractor/internal/kernels"
-	"attractor/internal/options"
+	"attractor/train/kit"
 )
 
 // NodePerturbation correlates noise in the states with what it does to the loss. Two phases are
@@ -70,7 +70,7 @@ func (NodePerturbation[T]) Audit() Audit {
 
 // Gradient implements EquilibriumRule.
 func (r NodePerturbation[T]) Gradient(ctx context.Context, s Situation[T], g deq.Params[T]) (Report, error) {
-	o := options.WithDefaults(r)
+	o := kit.WithDefaults(r)
 	random := s.Random.Stream("node-perturbation")
 	n := s.Layer().Units
 	u, shift, z := make([]T, len(s.Z)), make([]T, len(s.Z)), make([]T, len(s.Z))

@@ -4,8 +4,8 @@ import (
 	"math/rand/v2"
 
 	"attractor/deq"
-	"attractor/internal/rng"
 	"attractor/models"
+	"attractor/train/kit"
 )
 
 // Parametric is a rule with parameters of its own, such as feedback weights: they are not part
@@ -72,5 +72,5 @@ type Randomness struct{ Seed, Step uint64 }
 // Stream begins the stream of a name, of which a run has one at every step. It is the same
 // at every call, so that rules that draw from it remain pure.
 func (r Randomness) Stream(name string) *rand.Rand {
-	return rng.Stream(r.Seed, "rule/"+name, r.Step)
+	return kit.Stream(r.Seed, "rule/"+name, r.Step)
 }

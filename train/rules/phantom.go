@@ -5,7 +5,7 @@ import (
 	"fmt"
 
 	"attractor/deq"
-	"attractor/internal/options"
+	"attractor/train/kit"
 )
 
 // Phantom is the phantom gradient, in its Neumann form: k damped steps from z*,
@@ -45,7 +45,7 @@ k − 1 products with Jᵀ.`,
 
 // Validate reports options outside their range.
 func (r Phantom[T]) Validate() error {
-	r = options.WithDefaults(r)
+	r = kit.WithDefaults(r)
 	switch {
 	case r.Steps < 1:
 		return fmt.Errorf("steps: expected at least 1, found %d", r.Steps)
@@ -63,12 +63,12 @@ func (Phantom[T]) Exact() bool { return false }
 
 // Audit implements Rule.
 func (r Phantom[T]) Audit() Audit {
-	return Audit{RecurrentTransport: options.WithDefaults(r).Steps > 1, ReadoutTransport: true, Memory: "n", Time: "k n^2"}
+	return Audit{RecurrentTransport: kit.WithDefaults(r).Steps > 1, ReadoutTransport: true, Memory: "n", Time: "k n^2"}
 }
 
 // Gradient implements EquilibriumRule.
 func (r Phantom[T]) Gradient(ctx context.Context, s Situation[T], g deq.Params[T]) (Report, error) {
-	r = options.WithDefaults(r)
+	r = kit.WithDefaults(r)
 	tau := T(r.Damping)
 	term, ju := make([]T, len(s.Output.DZ)), make([]T, len(s.Output.DZ))
 	for i, v := range s.Output.DZ {

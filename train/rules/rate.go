@@ -4,8 +4,8 @@ import (
 	"fmt"
 
 	"attractor/deq"
-	"attractor/internal/options"
 	"attractor/models"
+	"attractor/train/kit"
 )
 
 // rate returns the model of a layer for the rules that compute with its W, U and b: the rate network
@@ -15,7 +15,7 @@ func rate[T deq.Float](rule string, l *deq.Layer[T]) (models.Rate, error) {
 	if !ok {
 		return m, fmt.Errorf("rules: %s needs the model rate, found %T", rule, l.Model)
 	}
-	m = options.WithDefaults(m)
+	m = kit.WithDefaults(m)
 	if m.Normalize != "none" || m.Dropout > 0 || m.Dale > 0 || m.Density < 1 {
 		return m, fmt.Errorf("rules: %s needs the weights as they are: choose model.normalize none, and neither dropout nor dale nor density", rule)
 	}

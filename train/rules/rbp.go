@@ -5,8 +5,8 @@ import (
 	"fmt"
 
 	"attractor/deq"
-	"attractor/internal/options"
 	"attractor/solvers"
+	"attractor/train/kit"
 )
 
 // RBP is recurrent back-propagation: the adjoint is the fixed point of a second network, the linear
@@ -46,7 +46,7 @@ relaxes to z*. It rests at the tolerance of the backward solver.`,
 
 // Validate reports options outside their range.
 func (r RBP[T]) Validate() error {
-	r = options.WithDefaults(r)
+	r = kit.WithDefaults(r)
 	switch {
 	case r.Steps < 1:
 		return fmt.Errorf("steps: expected at least 1, found %d", r.Steps)
@@ -70,7 +70,7 @@ func (RBP[T]) WarmStarts() {}
 
 // Gradient implements EquilibriumRule.
 func (r RBP[T]) Gradient(ctx context.Context, s Situation[T], g deq.Params[T]) (Report, error) {
-	r = options.WithDefaults(r)
+	r = kit.WithDefaults(r)
 	s.Backward.Method = solvers.Picard[T]{Damping: r.DT}
 	s.Backward.Settings.MaxEvals = r.Steps + 1 // the first product is for the residual of the start
 	return Implicit[T]{}.Gradient(ctx, s, g)

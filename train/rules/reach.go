@@ -8,9 +8,9 @@ import (
 	"strings"
 
 	"attractor/deq"
-	"attractor/internal/rng"
 	"attractor/models"
 	"attractor/solvers"
+	"attractor/train/kit"
 )
 
 // Reach says which parameters of a model a rule teaches, found out by trial: see [Probe]. In its zero value, which has null in
@@ -73,7 +73,7 @@ func newProbe[T deq.Float](m models.Model) (*Probe[T], error) {
 // draw draws everything: vectors from N(0, 0.3²), and matrices as they are initialised, with noise in
 // case that is constant. Recurrent weights are made so small that the cell contracts.
 func (p *Probe[T]) draw(draw int) {
-	r := rng.Stream(1, "probe", uint64(draw))
+	r := kit.Stream(1, "probe", uint64(draw))
 	for i, param := range p.layer.Params {
 		scale := 1.0
 		if param.Role == models.Recurrent {
@@ -193,7 +193,7 @@ func (p *Probe[T]) gradient(ctx context.Context, rule Rule[T], draw, steps int) 
 	loss := quadratic[T]{l.Outputs}
 	own := NewOwn(rule, l, 1, nil)
 	random := Randomness{Seed: 1, Step: uint64(draw)}
-	r := rng.Stream(1, "probe/rule", random.Step)
+	r := kit.Stream(1, "probe/rule", random.Step)
 	for _, o := range own.Params { // of which some begin at 0
 		for i := range o.Data {
 			o.Data[i] += T(0.3 * r.NormFloat64())

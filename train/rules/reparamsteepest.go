@@ -9,7 +9,7 @@ import (
 	"gonum.org/v1/gonum/mat"
 
 	"attractor/deq"
-	"attractor/internal/options"
+	"attractor/train/kit"
 )
 
 // ReparamSteepest is the step of a finite size η of which ReparamGradient is the limit for small
@@ -84,7 +84,7 @@ func (r ReparamSteepest[T]) Audit() Audit {
 
 // Gradient implements EquilibriumRule.
 func (r ReparamSteepest[T]) Gradient(_ context.Context, s Situation[T], g deq.Params[T]) (Report, error) {
-	r = options.WithDefaults(r)
+	r = kit.WithDefaults(r)
 	f, err := s.factors()
 	if err != nil {
 		return Report{}, err

@@ -5,7 +5,7 @@ import (
 	"fmt"
 
 	"attractor/deq"
-	"attractor/internal/options"
+	"attractor/train/kit"
 )
 
 // Reversible is back-propagation through a relaxation that is run backwards instead of being
@@ -51,7 +51,7 @@ with more than max_drift counts as failed.`,
 
 // Validate reports options outside their range.
 func (r Reversible[T]) Validate() error {
-	r = options.WithDefaults(r)
+	r = kit.WithDefaults(r)
 	switch {
 	case r.Steps < 1 || r.Every < 0:
 		return fmt.Errorf("steps and every: expected at least 1 and 0, found %d and %d", r.Steps, r.Every)
@@ -79,7 +79,7 @@ func (r Reversible[T]) Audit() Audit {
 }
 
 // Horizon implements TemporalRule.
-func (r Reversible[T]) Horizon() int { return options.WithDefaults(r).Steps }
+func (r Reversible[T]) Horizon() int { return kit.WithDefaults(r).Steps }
 
 // CheckSequence implements SequenceChecker: a sequence has losses at states that are not kept.
 func (Reversible[T]) CheckSequence(int) error {
@@ -88,13 +88,13 @@ func (Reversible[T]) CheckSequence(int) error {
 
 // Run implements Runner.
 func (r Reversible[T]) Run(ctx context.Context, l *deq.Layer[T], q deq.Sequence[T]) (*deq.Trajectory[T], error) {
-	r = options.WithDefaults(r)
+	r = kit.WithDefaults(r)
 	return l.RunReversibly(ctx, q, r.Beta, r.Every)
 }
 
 // Gradient implements TemporalRule. The trajectory must be one of Run.
 func (r Reversible[T]) Gradient(ctx context.Context, p Passage[T], g deq.Params[T]) (Report, error) {
 	err := p.VJP(ctx, deq.Back[T]{Outputs: p.Outputs}, g)
-	rep := Report{Bytes: p.Bytes() + 2*bytesOfOutputs(p.Outputs), Drift: p.Drift, MaxDrift: options.WithDefaults(r).MaxDrift}
+	rep := Report{Bytes: p.Bytes() + 2*bytesOfOutputs(p.Outputs), Drift: p.Drift, MaxDrift: kit.WithDefaults(r).MaxDrift}
 	return rep, err
 }

@@ -6,7 +6,7 @@ import (
 
 	"attractor/deq"
 	"attractor/internal/kernels"
-	"attractor/internal/options"
+	"attractor/train/kit"
 )
 
 // RTRL is real-time recurrent learning. Beside the state of every sample it carries how that depends on
@@ -54,7 +54,7 @@ func (r RTRL[T]) Check(l *deq.Layer[T]) error {
 	if err := r.Validate(); err != nil {
 		return err
 	}
-	r = options.WithDefaults(r)
+	r = kit.WithDefaults(r)
 	if need := r.bytes(l, l.Batch()); need > float64(r.MaxBytes) {
 		return fmt.Errorf("rules: rtrl needs %.3g bytes for the derivatives of %d units by %d parameters, for %d samples, more than max_bytes %.3g: take fewer units or a smaller batch, raise max_bytes, or choose uoro or kf-rtrl",
 			need, l.Units, weights(l), l.Batch(), float64(r.MaxBytes))
@@ -77,7 +77,7 @@ func (RTRL[T]) Audit() Audit {
 }
 
 // Horizon implements TemporalRule.
-func (r RTRL[T]) Horizon() int { return options.WithDefaults(r).Steps }
+func (r RTRL[T]) Horizon() int { return kit.WithDefaults(r).Steps }
 
 // Gradient implements TemporalRule.
 func (r RTRL[T]) Gradient(ctx context.Context, p Passage[T], g deq.Params[T]) (Report, error) {

@@ -6,8 +6,8 @@ import (
 
 	"attractor/deq"
 	"attractor/internal/kernels"
-	"attractor/internal/options"
 	"attractor/solvers"
+	"attractor/train/kit"
 )
 
 // Shine takes the inverse of the Jacobian that the forward solve has built up, H ≈ (J − I)⁻¹ in the
@@ -93,7 +93,7 @@ func (r Shine[T]) Audit() Audit {
 
 // Gradient implements EquilibriumRule.
 func (r Shine[T]) Gradient(ctx context.Context, s Situation[T], g deq.Params[T]) (Report, error) {
-	r = options.WithDefaults(r)
+	r = kit.WithDefaults(r)
 	dz := s.Output.DZ
 	u := make([]T, len(dz))
 	if err := s.ApplyHT(dz, u); err != nil {

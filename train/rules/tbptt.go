@@ -5,7 +5,7 @@ import (
 	"fmt"
 
 	"attractor/deq"
-	"attractor/internal/options"
+	"attractor/train/kit"
 )
 
 // TBPTT is truncated back-propagation through time, BPTT(h; h′) of Williams & Peng 1990
@@ -41,7 +41,7 @@ func (r TBPTT[T]) Validate() error {
 	if r.Steps < 0 || r.Window < 0 {
 		return fmt.Errorf("steps and window: expected at least 1, found %d and %d", r.Steps, r.Window)
 	}
-	if window := options.WithDefaults(r).Window; r.Stride < 0 || r.Stride > window {
+	if window := kit.WithDefaults(r).Window; r.Stride < 0 || r.Stride > window {
 		return fmt.Errorf("stride: expected 0 to the window of %d, found %d", window, r.Stride)
 	}
 	return nil
@@ -59,11 +59,11 @@ func (TBPTT[T]) Audit() Audit {
 }
 
 // Horizon implements TemporalRule.
-func (r TBPTT[T]) Horizon() int { return options.WithDefaults(r).Steps }
+func (r TBPTT[T]) Horizon() int { return kit.WithDefaults(r).Steps }
 
 // Gradient implements TemporalRule.
 func (r TBPTT[T]) Gradient(ctx context.Context, p Passage[T], g deq.Params[T]) (Report, error) {
-	r = options.WithDefaults(r)
+	r = kit.WithDefaults(r)
 	stride := r.Stride
 	if stride == 0 {
 		stride = r.Window

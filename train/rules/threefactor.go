@@ -6,7 +6,7 @@ import (
 
 	"attractor/deq"
 	"attractor/internal/kernels"
-	"attractor/internal/options"
+	"attractor/train/kit"
 )
 
 // ThreeFactor is the three-factor rule in its classical form: a trace of the presynaptic activity that
@@ -29,6 +29,7 @@ import (
 // W. Gerstner, M. Lehmann, V. Liakoni, D. Corneil and J. Brea, Frontiers in Neural Circuits 12:53, 2018,
 // doi:10.3389/fncir.2018.00053.
 type ThreeFactor[T deq.Float] struct {
+	kit.Zeros
 	Steps    int     `default:"30" doc:"steps T of a relaxation; sequences have their own" max:"1e6: a relaxation that takes longer does not settle" order:"T"`
 	Tau      float64 `default:"2" doc:"time constant τ of the presynaptic traces in steps, at least 1: a trace keeps 1 − 1/τ of itself at a step"`
 	Feedback string  `default:"random" doc:"weights that take the output's error to the units as the third factor: fixed random ones, the transpose of the readout's, or random ones that learn beside the readout's" choices:"random,symmetric,adaptive"`
@@ -64,17 +65,22 @@ forwards and keeps no states.`,
 
 // local has the feedback of the rule.
 func (r ThreeFactor[T]) local() Local[T] {
-	r = options.WithDefaults(r)
-	return Local[T]{Steps: r.Steps, Feedback: r.Feedback, Decay: r.Decay}
+	r = kit.WithDefaults(r)
+	l := Local[T]{Steps: r.Steps, Feedback: r.Feedback, Decay: r.Decay}
+	if l.Decay == 0 {
+		l.Zeros = "decay"
+	}
+	return l
 }
 
 // Validate reports options outside their range.
 func (r ThreeFactor[T]) Validate() error {
-	if r.Steps < 0 || !(r.Decay >= 0) {
+	r = kit.WithDefaults(r)
+	if r.Steps < 1 || !(r.Decay >= 0) {
 		return fmt.Errorf("steps and decay: expected at least 1 and 0, found %d and %g", r.Steps, r.Decay)
 	}
-	if tau := options.WithDefaults(r).Tau; !(tau >= 1) {
-		return fmt.Errorf("tau: expected at least 1 step, found %g", tau)
+	if !(r.Tau >= 1) {
+		return fmt.Errorf("tau: expected at least 1 step, found %g", r.Tau)
 	}
 	return nil
 }
@@ -95,7 +101,7 @@ func (ThreeFactor[T]) Exact() bool { return false }
 
 // Audit implements Rule.
 func (r ThreeFactor[T]) Audit() Audit {
-	return Audit{ReadoutTransport: options.WithDefaults(r).Feedback == "symmetric", Memory: "n", Time: "T n^2"}
+	return Audit{ReadoutTransport: kit.WithDefaults(r).Feedback == "symmetric", Memory: "n", Time: "T n^2"}
 }
 
 // Horizon implements TemporalRule.
@@ -112,7 +118,7 @@ func (r ThreeFactor[T]) Gradient(ctx context.Context, p Passage[T], g deq.Params
 		return Report{}, err
 	}
 	slots := l.Slots()
-	n, keep := l.Units/slots, T(1-1/options.WithDefaults(r).Tau)
+	n, keep := l.Units/slots, T(1-1/kit.WithDefaults(r).Tau)
 	traces, sums, response := make([][]T, len(synapses)), make([][]T, len(synapses)), make([]T, p.Rows*n)
 	report := Report{Bytes: bytesOf(response)}
 	for k, y := range synapses {

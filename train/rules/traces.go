@@ -6,8 +6,8 @@ import (
 
 	"attractor/deq"
 	"attractor/internal/kernels"
-	"attractor/internal/options"
 	"attractor/models"
+	"attractor/train/kit"
 )
 
 // Tracing says which way the sum of credits times eligibility traces is taken. Both give the same
@@ -22,7 +22,7 @@ type Tracing struct {
 	MaxBytes int    `default:"500000000" doc:"largest memory of traces that run forwards; training that needs more is refused" max:"1e15: no machine has more memory"`
 }
 
-func (o Tracing) forwards() bool { return options.WithDefaults(o).Traces == "forwards" }
+func (o Tracing) forwards() bool { return kit.WithDefaults(o).Traces == "forwards" }
 
 // audit is that of a rule as it is with credits that run backwards.
 func (o Tracing) audit(a Audit) Audit {
@@ -47,7 +47,7 @@ func checkTraces[T deq.Float](o Tracing, rule string, l *deq.Layer[T]) error {
 	if err != nil {
 		return err
 	}
-	limit := float64(options.WithDefaults(o).MaxBytes)
+	limit := float64(kit.WithDefaults(o).MaxBytes)
 	if need := bytesOfTraces(l, synapses, l.Batch()); need > limit {
 		return fmt.Errorf("rules: %s needs %.3g bytes for the traces of all synapses of %d units, for %d samples, more than max_bytes %.3g: take fewer units or a smaller batch, raise max_bytes, or let the traces run backwards",
 			rule, need, l.Units/l.Slots(), l.Batch(), limit)

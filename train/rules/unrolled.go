@@ -6,7 +6,7 @@ import (
 	"math"
 
 	"attractor/deq"
-	"attractor/internal/options"
+	"attractor/train/kit"
 )
 
 // Unrolled is BPTT with checkpoints, of the Picard iterations z_{t+1} = f(z_t, x) from z_0 = 0 or of
@@ -68,7 +68,7 @@ func (r Unrolled[T]) Audit() Audit {
 }
 
 // Horizon implements TemporalRule.
-func (r Unrolled[T]) Horizon() int { return options.WithDefaults(r).Steps }
+func (r Unrolled[T]) Horizon() int { return kit.WithDefaults(r).Steps }
 
 // Run implements Runner.
 func (r Unrolled[T]) Run(ctx context.Context, l *deq.Layer[T], q deq.Sequence[T]) (*deq.Trajectory[T], error) {

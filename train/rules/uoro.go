@@ -7,7 +7,7 @@ import (
 
 	"attractor/deq"
 	"attractor/internal/kernels"
-	"attractor/internal/options"
+	"attractor/train/kit"
 )
 
 // UORO is unbiased online recurrent optimisation. In place of how the state of a sample depends on all
@@ -67,7 +67,7 @@ func (UORO[T]) Audit() Audit {
 
 // Gradient implements TemporalRule.
 func (r UORO[T]) Gradient(ctx context.Context, p Passage[T], g deq.Params[T]) (Report, error) {
-	r = options.WithDefaults(r)
+	r = kit.WithDefaults(r)
 	l := p.Layer()
 	n, m := l.Units, weights(l)
 	a, ja, b := make([]T, p.Rows*n), make([]T, p.Rows*n), make([]T, p.Rows*m)

@@ -5,7 +5,7 @@ import (
 	"fmt"
 
 	"attractor/deq"
-	"attractor/internal/options"
+	"attractor/train/kit"
 )
 
 // WeightPerturbation correlates noise in the parameters with what it does to the loss. With
@@ -56,7 +56,7 @@ func (WeightPerturbation[T]) Audit() Audit {
 
 // Gradient implements EquilibriumRule.
 func (r WeightPerturbation[T]) Gradient(ctx context.Context, s Situation[T], g deq.Params[T]) (Report, error) {
-	o := options.WithDefaults(r)
+	o := kit.WithDefaults(r)
 	random := s.Random.Stream("weight-perturbation")
 	noise := s.Layer().Params.ZerosLike()
 	rep := Report{Bytes: noise.Bytes()}

@@ -1,6 +1,6 @@
 package tasks
 
-import "attractor/internal/options"
+import "attractor/train/kit"
 
 const (
 	addDoc = `add: the sum of an input at two times in the past
@@ -21,6 +21,7 @@ error of about 0.078, one who knows x(t - t1) alone 0.016, x(t - t2) alone 0.063
 
 // Add is the task of adding the input of two times; see its entry in [Catalog].
 type Add struct {
+	kit.Zeros
 	T1         int `default:"6" doc:"steps since the input that has the weight 0.5" max:"1e6: no trial has more steps"`
 	T2         int `default:"10" doc:"steps since the input that has the weight -0.25" max:"1e6: no trial has more steps"`
 	Steps      int `default:"100" doc:"steps of a trial, more than t1 and t2" max:"1e6: every state of a trial is kept"`
@@ -34,8 +35,8 @@ func (Add) Sequential() {}
 // Load draws the trials.
 func (o Add) Load(seed uint64) (*Dataset, error) {
 	const name = "add"
-	o = options.WithDefaults(o)
-	if err := checkSizes(name, 1, atLeast{"t1", o.T1, 1}, atLeast{"t2", o.T2, 1}, atLeast{"steps", o.Steps, 1 + max(o.T1, o.T2)}); err != nil {
+	o = kit.WithDefaults(o)
+	if err := checkSizes(name, 1, atLeast{"t1", o.T1, 0}, atLeast{"t2", o.T2, 0}, atLeast{"steps", o.Steps, 1 + max(o.T1, o.T2)}); err != nil {
 		return nil, err
 	}
 	return trials{name: name, kind: Regression, inputs: 1, outputs: 1, steps: o.Steps, train: o.Trials, test: o.TestTrials, draw: func(t *trial) {

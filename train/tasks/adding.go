@@ -1,6 +1,6 @@
 package tasks
 
-import "attractor/internal/options"
+import "attractor/train/kit"
 
 const (
 	addingDoc = `the adding problem: the sum of the two numbers that were marked
@@ -43,7 +43,7 @@ func (Adding) Sequential() {}
 // Load draws the trials.
 func (o Adding) Load(seed uint64) (*Dataset, error) {
 	const name = "adding"
-	o = options.WithDefaults(o)
+	o = kit.WithDefaults(o)
 	if err := checkSizes(name, 1, atLeast{"steps", o.Steps, 2}); err != nil {
 		return nil, err
 	}

@@ -4,7 +4,7 @@ import (
 	"fmt"
 
 	"attractor/internal/kernels"
-	"attractor/internal/rng"
+	"attractor/train/kit"
 )
 
 // Batch is some samples in the precision of training. Trials come step by step: the
@@ -132,7 +132,7 @@ func (b *Batches[T]) reorder(epoch int) {
 		b.order[i] = i
 	}
 	if epoch >= 0 {
-		rng.Stream(b.seed, "batches", uint64(epoch)).Shuffle(len(b.order), func(i, j int) {
+		kit.Stream(b.seed, "batches", uint64(epoch)).Shuffle(len(b.order), func(i, j int) {
 			b.order[i], b.order[j] = b.order[j], b.order[i]
 		})
 	}

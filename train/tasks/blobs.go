@@ -5,8 +5,7 @@ import (
 	"math"
 
 	"attractor/internal/budget"
-	"attractor/internal/options"
-	"attractor/internal/rng"
+	"attractor/train/kit"
 )
 
 const blobsDoc = `classification of Gaussian clusters on a circle, for quick checks
@@ -17,6 +16,7 @@ sin(π/classes) in absolute value (4 in 10,000 with the defaults).`
 
 // Blobs is classification of Gaussian clusters; see its entry in [Catalog].
 type Blobs struct {
+	kit.Zeros
 	Classes int     `default:"4" doc:"number of clusters, at least 2" max:"1e6: every class has an output"`
 	Inputs  int     `default:"2" doc:"width of a sample, at least 2" max:"1e6: every input has weights to all units"`
 	Train   int     `default:"256" doc:"samples to train on, at least one per class" max:"1e9: all samples are held in memory"`
@@ -26,14 +26,14 @@ type Blobs struct {
 
 // Load draws the samples.
 func (o Blobs) Load(seed uint64) (*Dataset, error) {
-	o = options.WithDefaults(o)
+	o = kit.WithDefaults(o)
 	if err := checkSynthetic("blobs", o.Noise,
 		atLeast{"classes", o.Classes, 2}, atLeast{"inputs", o.Inputs, 2}, atLeast{"train", o.Train, o.Classes}, atLeast{"test", o.Test, o.Classes}); err != nil {
 		return nil, err
 	}
-	start := 2 * math.Pi * rng.Stream(seed, "blobs/angle").Float64()
+	start := 2 * math.Pi * kit.Stream(seed, "blobs/angle").Float64()
 	draw := func(part string, n int) Split {
-		s := Split{N: n, X: normals(rng.Stream(seed, "blobs/"+part), n*o.Inputs, o.Noise), Labels: make([]int32, n)}
+		s := Split{N: n, X: normals(kit.Stream(seed, "blobs/"+part), n*o.Inputs, o.Noise), Labels: make([]int32, n)}
 		for i := range n {
 			c := i % o.Classes
 			sin, cos := math.Sincos(start + 2*math.Pi*float64(c)/float64(o.Classes))
@@ -69,8 +69,8 @@ func checkSynthetic(task string, noise float64, sizes ...atLeast) error {
 	if err := checkSizes(task, width, sizes...); err != nil {
 		return err
 	}
-	if !(noise > 0) || math.IsInf(noise, 1) {
-		return fmt.Errorf("tasks: %s: expected a finite noise above 0, found %v", task, noise)
+	if !(noise >= 0) || math.IsInf(noise, 1) {
+		return fmt.Errorf("tasks: %s: expected a finite noise of at least 0, found %v", task, noise)
 	}
 	return nil
 }

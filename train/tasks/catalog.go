@@ -1,12 +1,12 @@
 package tasks
 
-import "attractor/internal/catalog"
+import "attractor/train/kit"
 
 // Entry is an entry of Catalog: a name, a documentation, references and a Task.
-type Entry = catalog.Entry[Task]
+type Entry = kit.Entry[Task]
 
 // Catalog lists the tasks.
-var Catalog = catalog.Must("task",
+var Catalog = kit.Must("task",
 	Entry{Name: "digits", Doc: digitsDoc, Refs: []string{digitsRef}, Value: Digits{}},
 	Entry{Name: "mnist", Doc: mnistDoc, Refs: []string{mnistRef}, Value: MNIST{}},
 	Entry{Name: "fashion-mnist", Doc: fashionDoc, Refs: []string{fashionRef}, Value: FashionMNIST{}},

@@ -3,7 +3,7 @@ package tasks
 import (
 	"fmt"
 
-	"attractor/internal/options"
+	"attractor/train/kit"
 )
 
 const (
@@ -46,7 +46,7 @@ func (o CIFAR10) Limit(train, test int) Task {
 // Load reads the six files. The seed changes nothing.
 func (o CIFAR10) Load(uint64) (*Dataset, error) {
 	const name = "cifar10"
-	o = options.WithDefaults(o)
+	o = kit.WithDefaults(o)
 	dir, err := folder(name, o.Dir)
 	if err != nil {
 		return nil, err

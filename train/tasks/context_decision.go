@@ -1,6 +1,6 @@
 package tasks
 
-import "attractor/internal/options"
+import "attractor/train/kit"
 
 const (
 	contextDecisionDoc = `context-dependent decision: which input of the modality that the context tells? (neurogym)
@@ -35,6 +35,7 @@ these steps are 0. The ideal observer sums the difference over the stimulus.`
 // ContextDecision is the task of telling which of two noisy inputs is the higher, in the
 // modality that counts; see its entry in [Catalog].
 type ContextDecision struct {
+	kit.Zeros
 	Coherences []float64 `default:"5,15,50" doc:"coherences in percent, each as likely"`
 	Sigma      float64   `default:"1" doc:"noise: σ/√dt in a step, with dt in ms"`
 	Noiseless  bool      `default:"false" doc:"no noise"`
@@ -55,7 +56,7 @@ func (ContextDecision) Sequential() {}
 // Load draws the trials.
 func (o ContextDecision) Load(seed uint64) (*Dataset, error) {
 	const name = "cxt"
-	o = options.WithDefaults(o)
+	o = kit.WithDefaults(o)
 	times, err := newTimetable(name, o.DT,
 		phase{"fixation", o.Fixation, byTiming(o.Timing, "300", "0"), 0},
 		phase{"stimulus", o.Stimulus, byTiming(o.Timing, "750", "200"), 0},

@@ -1,6 +1,6 @@
 package tasks
 
-import "attractor/internal/options"
+import "attractor/train/kit"
 
 const (
 	copyDoc = `copy: the input of some steps ago
@@ -20,6 +20,7 @@ Labels is [trials, steps]. The first steps, as many as the delay, do not count.`
 
 // Copy is the task of telling what the input was; see its entry in [Catalog].
 type Copy struct {
+	kit.Zeros
 	Delay      int `default:"10" doc:"steps since the input that is asked for" max:"1e6: no trial has more steps"`
 	Steps      int `default:"100" doc:"steps of a trial, more than the delay" max:"1e6: every state of a trial is kept"`
 	Trials     int `default:"6400" doc:"trials to train on" max:"1e8: all trials are made before training"`
@@ -32,8 +33,8 @@ func (Copy) Sequential() {}
 // Load draws the trials.
 func (o Copy) Load(seed uint64) (*Dataset, error) {
 	const name = "copy"
-	o = options.WithDefaults(o)
-	if err := checkSizes(name, 1, atLeast{"delay", o.Delay, 1}, atLeast{"steps", o.Steps, 1 + o.Delay}); err != nil {
+	o = kit.WithDefaults(o)
+	if err := checkSizes(name, 1, atLeast{"delay", o.Delay, 0}, atLeast{"steps", o.Steps, 1 + o.Delay}); err != nil {
 		return nil, err
 	}
 	return trials{name: name, inputs: 1, outputs: 2, steps: o.Steps, ideal: 1, train: o.Trials, test: o.TestTrials, draw: func(t *trial) {

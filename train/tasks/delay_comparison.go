@@ -1,6 +1,6 @@
 package tasks
 
-import "attractor/internal/options"
+import "attractor/train/kit"
 
 const (
 	delayComparisonDoc = `delayed comparison: which of two stimuli, a delay apart, is the stronger? (neurogym)
@@ -34,6 +34,7 @@ var comparedPairs = [][2]float64{{18, 10}, {22, 14}, {26, 18}, {30, 22}, {34, 26
 // DelayComparison is the task of telling which of two stimuli is the stronger; see its entry in
 // [Catalog].
 type DelayComparison struct {
+	kit.Zeros
 	Sigma      float64 `default:"1" doc:"noise: σ/√dt in a step, with dt in ms"`
 	Noiseless  bool    `default:"false" doc:"no noise"`
 	DT         float64 `default:"100" doc:"ms of a step"`
@@ -52,7 +53,7 @@ func (DelayComparison) Sequential() {}
 // Load draws the trials.
 func (o DelayComparison) Load(seed uint64) (*Dataset, error) {
 	const name = "delay-comparison"
-	o = options.WithDefaults(o)
+	o = kit.WithDefaults(o)
 	times, err := newTimetable(name, o.DT,
 		phase{"fixation", o.Fixation, "", 0}, phase{"stimulus1", o.Stimulus1, "", 0}, phase{"delay", o.Delay, "", 0},
 		phase{"stimulus2", o.Stimulus2, "", 0}, phase{"decision", o.Decision, "", 1})

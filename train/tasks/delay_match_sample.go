@@ -1,6 +1,6 @@
 package tasks
 
-import "attractor/internal/options"
+import "attractor/train/kit"
 
 const (
 	delayMatchSampleDoc = `delayed match to sample: are two stimuli, a delay apart, the same? (neurogym)
@@ -30,6 +30,7 @@ scored, 1 for a match or 2 for none. All versions of neurogym agree.`
 // DelayMatchSample is the task of telling whether two stimuli are the same; see its entry in
 // [Catalog].
 type DelayMatchSample struct {
+	kit.Zeros
 	Sigma      float64 `default:"1" doc:"noise: σ/√dt in a step, with dt in ms"`
 	Noiseless  bool    `default:"false" doc:"no noise"`
 	Timing     string  `default:"neurogym" choices:"neurogym,lab" doc:"the durations that are not given below"`
@@ -49,7 +50,7 @@ func (DelayMatchSample) Sequential() {}
 // Load draws the trials.
 func (o DelayMatchSample) Load(seed uint64) (*Dataset, error) {
 	const name = "dms"
-	o = options.WithDefaults(o)
+	o = kit.WithDefaults(o)
 	times, err := newTimetable(name, o.DT,
 		phase{"fixation", o.Fixation, byTiming(o.Timing, "300", "0"), 0},
 		phase{"sample", o.Sample, byTiming(o.Timing, "500", "100"), 0},

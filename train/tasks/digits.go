@@ -8,7 +8,7 @@ import (
 	"io"
 	"math/rand/v2"
 
-	"attractor/internal/rng"
+	"attractor/train/kit"
 )
 
 const digitsDoc = `handwritten digits of 8 × 8 pixels, 10 classes, in the program itself
@@ -68,7 +68,7 @@ func (Digits) Load(uint64) (*Dataset, error) {
 		return nil, fmt.Errorf("tasks: %s: expected %d samples, found %d", digitsFile, digitsSamples, all.N)
 	}
 	train, test := stratify(all.N, all.Labels, digitsClasses, digitsTest, func(class int) *rand.Rand {
-		return rng.Stream(0, "digits/split", uint64(class))
+		return kit.Stream(0, "digits/split", uint64(class))
 	})
 	return &Dataset{
 		Name: "digits", Kind: Classification, Inputs: digitsPixels, Outputs: digitsClasses,

@@ -3,7 +3,7 @@ package tasks
 import (
 	"fmt"
 
-	"attractor/internal/options"
+	"attractor/train/kit"
 )
 
 const (
@@ -39,7 +39,7 @@ func (FlipFlop) Sequential() {}
 // Load draws the trials.
 func (o FlipFlop) Load(seed uint64) (*Dataset, error) {
 	const name = "flip-flop"
-	o = options.WithDefaults(o)
+	o = kit.WithDefaults(o)
 	if err := checkSizes(name, 1, atLeast{"bits", o.Bits, 1}); err != nil {
 		return nil, err
 	}

@@ -1,6 +1,6 @@
 package tasks
 
-import "attractor/internal/options"
+import "attractor/train/kit"
 
 const (
 	goNogoDoc = `go or no-go: act, or not, as the stimulus before a delay said (neurogym)
@@ -42,7 +42,7 @@ func (GoNogo) Sequential() {}
 // Load draws the trials.
 func (o GoNogo) Load(seed uint64) (*Dataset, error) {
 	const name = "gonogo"
-	o = options.WithDefaults(o)
+	o = kit.WithDefaults(o)
 	times, err := newTimetable(name, o.DT,
 		phase{"fixation", o.Fixation, "", 0}, phase{"stimulus", o.Stimulus, "", 1}, phase{"delay", o.Delay, "", 0}, phase{"decision", o.Decision, "", 1})
 	if err != nil {

@@ -4,8 +4,7 @@ import (
 	"math"
 	"math/rand/v2"
 
-	"attractor/internal/options"
-	"attractor/internal/rng"
+	"attractor/train/kit"
 )
 
 const linearDoc = `regression on a random linear teacher, for quick checks
@@ -15,6 +14,7 @@ three are drawn from the seed. No predictor has a mean squared error below noise
 
 // Linear is regression on a random linear teacher; see its entry in [Catalog].
 type Linear struct {
+	kit.Zeros
 	Inputs  int     `default:"8" doc:"width of a sample" max:"1e6: every input has weights to all units"`
 	Outputs int     `default:"4" doc:"width of a target" max:"1e6: every output has weights from all units"`
 	Train   int     `default:"256" doc:"samples to train on" max:"1e9: all samples are held in memory"`
@@ -24,15 +24,15 @@ type Linear struct {
 
 // Load draws teacher and samples.
 func (o Linear) Load(seed uint64) (*Dataset, error) {
-	o = options.WithDefaults(o)
+	o = kit.WithDefaults(o)
 	if err := checkSynthetic("linear", o.Noise,
 		atLeast{"inputs", o.Inputs, 1}, atLeast{"outputs", o.Outputs, 1}, atLeast{"train", o.Train, 1}, atLeast{"test", o.Test, 1}); err != nil {
 		return nil, err
 	}
-	a := normals(rng.Stream(seed, "linear/teacher"), o.Outputs*o.Inputs, 1/math.Sqrt(float64(o.Inputs)))
+	a := normals(kit.Stream(seed, "linear/teacher"), o.Outputs*o.Inputs, 1/math.Sqrt(float64(o.Inputs)))
 	draw := func(part string, n int) Split {
-		x := normals(rng.Stream(seed, "linear/inputs/"+part), n*o.Inputs, 1)
-		y := normals(rng.Stream(seed, "linear/noise/"+part), n*o.Outputs, o.Noise)
+		x := normals(kit.Stream(seed, "linear/inputs/"+part), n*o.Inputs, 1)
+		y := normals(kit.Stream(seed, "linear/noise/"+part), n*o.Outputs, o.Noise)
 		for i := range n {
 			for k := range o.Outputs {
 				for j := range o.Inputs {

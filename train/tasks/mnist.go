@@ -1,7 +1,7 @@
 package tasks
 
 import (
-	"attractor/internal/options"
+	"attractor/train/kit"
 )
 
 const (
@@ -98,7 +98,7 @@ func (o MNIST) dataset(name string, inputs int, train, test Split) (*Dataset, er
 
 // loadIDX reads a set that has the files and the shapes of MNIST.
 func (o MNIST) loadIDX(name string, gray channel) (*Dataset, error) {
-	o = options.WithDefaults(o)
+	o = kit.WithDefaults(o)
 	const side = 28
 	dir, err := folder(name, o.Dir)
 	if err != nil {

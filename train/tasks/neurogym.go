@@ -19,8 +19,8 @@ const firstVersion = "v0.0.1"
 
 // noiseOf is the standard deviation of the noise of a step: neurogym divides σ by √dt with dt in ms.
 func noiseOf(task string, sigma float64, none bool, dt float64) (float64, error) {
-	if !(sigma > 0) || math.IsInf(sigma, 1) {
-		return 0, fmt.Errorf("tasks: %s: sigma: expected a finite number above 0, found %v; for no noise set noiseless", task, sigma)
+	if !(sigma >= 0) || math.IsInf(sigma, 1) {
+		return 0, fmt.Errorf("tasks: %s: sigma: expected a finite number of at least 0, found %v", task, sigma)
 	}
 	if none {
 		return 0, nil

@@ -15,8 +15,7 @@ import (
 	"attractor/internal/budget"
 	"attractor/internal/datasets"
 	"attractor/internal/npz"
-	"attractor/internal/options"
-	"attractor/internal/rng"
+	"attractor/train/kit"
 )
 
 const npzDoc = `a data set of your own, in an archive of numpy's (numpy.savez)
@@ -44,7 +43,7 @@ const npzSet = "npz"
 
 // Load reads the archive. The seed changes nothing.
 func (o NPZ) Load(uint64) (*Dataset, error) {
-	o = options.WithDefaults(o)
+	o = kit.WithDefaults(o)
 	if o.File == "" {
 		return nil, errors.New("tasks: npz: no file is given: choose one with --set task.file=FILE")
 	}
@@ -109,7 +108,7 @@ func (o NPZ) Load(uint64) (*Dataset, error) {
 			return nil, a.fail(x.name, "at least 2 samples, one of which is held out for the test", fmt.Sprint(d.Train.N))
 		}
 		keep, held := stratify(d.Train.N, d.Train.Labels, d.Outputs, (d.Train.N+4)/5, func(class int) *rand.Rand {
-			return rng.Stream(0, "npz/split", uint64(class))
+			return kit.Stream(0, "npz/split", uint64(class))
 		})
 		d.Train, d.Test = d.Train.divide(keep, held)
 	}

@@ -1,6 +1,6 @@
 package tasks
 
-import "attractor/internal/options"
+import "attractor/train/kit"
 
 const (
 	perceptualDecisionDoc = `two-alternative forced choice: which of two noisy inputs is the higher? (neurogym)
@@ -31,6 +31,7 @@ defaults; dt in ms). Labels is [trials, steps]: 0, fixate, and in the decision, 
 // PerceptualDecision is the task of telling which of two noisy inputs is the higher; see its
 // entry in [Catalog].
 type PerceptualDecision struct {
+	kit.Zeros
 	Coherences []float64 `default:"0,6.4,12.8,25.6,51.2" doc:"coherences in percent, each as likely"`
 	Sigma      float64   `default:"1" doc:"noise: σ/√dt in a step, with dt in ms"`
 	Noiseless  bool      `default:"false" doc:"no noise"`
@@ -51,7 +52,7 @@ func (PerceptualDecision) Sequential() {}
 // Load draws the trials.
 func (o PerceptualDecision) Load(seed uint64) (*Dataset, error) {
 	const name = "2af"
-	o = options.WithDefaults(o)
+	o = kit.WithDefaults(o)
 	times, err := newTimetable(name, o.DT,
 		phase{"fixation", o.Fixation, byTiming(o.Timing, "100", "0"), 0},
 		phase{"stimulus", o.Stimulus, byTiming(o.Timing, "2000", "700"), 0},

@@ -5,7 +5,7 @@ import (
 	"math/rand/v2"
 
 	"attractor/internal/datasets"
-	"attractor/internal/rng"
+	"attractor/train/kit"
 )
 
 // Normalisations of bytes; see the entries of the tasks.
@@ -67,7 +67,7 @@ func (s Split) part(task, name string, n, classes int) (Split, error) {
 		return s, nil
 	}
 	_, rows := stratify(s.N, s.Classes(), classes, n, func(class int) *rand.Rand {
-		return rng.Stream(0, "subset/"+name, uint64(class))
+		return kit.Stream(0, "subset/"+name, uint64(class))
 	})
 	return s.Select(rows), nil
 }

@@ -3,7 +3,7 @@ package tasks
 import (
 	"fmt"
 
-	"attractor/internal/options"
+	"attractor/train/kit"
 )
 
 const (
@@ -50,7 +50,7 @@ func (ReadySetGo) Sequential() {}
 // Load draws the trials.
 func (o ReadySetGo) Load(seed uint64) (*Dataset, error) {
 	const name = "ready-set-go"
-	o = options.WithDefaults(o)
+	o = kit.WithDefaults(o)
 	times, err := newTimetable(name, o.DT,
 		phase{"fixation", o.Fixation, "", 0}, phase{"ready", o.Ready, "", 1}, phase{"measure", o.Measure, "", 1}, phase{"set", o.Set, "", 1})
 	if err != nil {

@@ -3,7 +3,7 @@ package tasks
 import (
 	"math"
 
-	"attractor/internal/options"
+	"attractor/train/kit"
 )
 
 const (
@@ -38,7 +38,7 @@ func (RFLOSine) Sequential() {}
 
 // Load makes the trials. The seed changes nothing.
 func (o RFLOSine) Load(seed uint64) (*Dataset, error) {
-	o = options.WithDefaults(o)
+	o = kit.WithDefaults(o)
 	return trials{name: "rflo-sine", kind: Regression, inputs: 1, outputs: 1, steps: o.Steps, start: o.Start, train: o.Trials, test: o.TestTrials, draw: func(t *trial) {
 		for k := range t.y {
 			phi := 2 * math.Pi * float64(k) / float64(o.Steps)

@@ -5,7 +5,7 @@ import (
 	"math/rand/v2"
 	"slices"
 
-	"attractor/internal/rng"
+	"attractor/train/kit"
 )
 
 // Validation splits the training part into one to fit on (four fifths) and one held out
@@ -19,7 +19,7 @@ func (d *Dataset) Validation(seed uint64) (fit, held Split) {
 
 func (d *Dataset) validation(seed uint64) (keep, hold []int) {
 	return stratify(d.Train.N, d.Train.Classes(), d.Outputs, (d.Train.N+4)/5, func(class int) *rand.Rand {
-		return rng.Stream(seed, "validation/split", uint64(class))
+		return kit.Stream(seed, "validation/split", uint64(class))
 	})
 }
 

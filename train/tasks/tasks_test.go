@@ -103,13 +103,13 @@ func TestOptionsOutOfRange(t *testing.T) {
 		{tasks.Linear{Inputs: -1}, "expected inputs from 1 to"},
 		{tasks.Linear{Outputs: 1 << 40}, "expected outputs from 1 to"},
 		{tasks.Linear{Train: -5}, "expected train from 1 to"},
-		{tasks.Linear{Noise: -1}, "finite noise above 0, found -1"},
-		{tasks.Linear{Noise: math.NaN()}, "finite noise above 0, found NaN"},
+		{tasks.Linear{Noise: -1}, "finite noise of at least 0, found -1"},
+		{tasks.Linear{Noise: math.NaN()}, "finite noise of at least 0, found NaN"},
 		{tasks.Linear{Train: 1 << 28, Inputs: 1 << 28}, "GiB"},
 		{tasks.Blobs{Classes: 1}, "expected classes from 2 to"},
 		{tasks.Blobs{Inputs: 1}, "expected inputs from 2 to"},
 		{tasks.Blobs{Test: 3}, "expected test from 4 to"},
-		{tasks.Blobs{Noise: math.Inf(1)}, "finite noise above 0, found +Inf"},
+		{tasks.Blobs{Noise: math.Inf(1)}, "finite noise of at least 0, found +Inf"},
 	} {
 		if _, err := c.task.Load(0); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%+v: error %v, want %q", c.task, err, c.want)

@@ -4,7 +4,7 @@ import (
 	"math/rand/v2"
 	"slices"
 
-	"attractor/internal/rng"
+	"attractor/train/kit"
 )
 
 // trials is a task whose trials are drawn. Each trial has a random stream of its own, so that
@@ -86,7 +86,7 @@ func (s trials) load(seed uint64) (*Dataset, error) {
 		}
 		for i := range n {
 			s.draw(&trial{
-				Rand: rng.Stream(seed, s.name+"/"+part, uint64(i)), inputs: s.inputs, outputs: s.outputs,
+				Rand: kit.Stream(seed, s.name+"/"+part, uint64(i)), inputs: s.inputs, outputs: s.outputs,
 				x: row(out.X, n, i), labels: row(out.Labels, n, i), y: row(out.Y, n, i), weights: row(out.Weights, n, i), scored: row(out.Scored, n, i),
 			})
 		}

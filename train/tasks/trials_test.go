@@ -367,7 +367,7 @@ func TestTrialOptionsOutOfRange(t *testing.T) {
 		{tasks.PerceptualDecision{Decision: "99"}, `2af: decision: expected at least 1 step of 100 ms, found "99"`},
 		{tasks.PerceptualDecision{DT: -1}, `2af: dt: expected a finite time above 0 ms, found -1`},
 		{tasks.PerceptualDecision{DT: math.NaN()}, `2af: dt:`},
-		{tasks.PerceptualDecision{Sigma: -1}, `2af: sigma: expected a finite number above 0, found -1; for no noise set noiseless`},
+		{tasks.PerceptualDecision{Sigma: -1}, `2af: sigma: expected a finite number of at least 0, found -1`},
 		{tasks.PerceptualDecision{Coherences: []float64{5, 101}}, `2af: coherences: expected numbers from 0 to 100, found 101`},
 		{tasks.ContextDecision{Coherences: []float64{-5}}, `cxt: coherences:`},
 		{tasks.ContextDecision{Trials: -1}, `cxt: expected trials from 1 to`},

@@ -1,6 +1,6 @@
 package tasks
 
-import "attractor/internal/options"
+import "attractor/train/kit"
 
 const xorDoc = `exclusive or of the input at two times in the past
 The label at step t is s(t - delay) ⊕ s(t - 2·delay), with s of 0 or 1, each as likely. X is
@@ -21,7 +21,7 @@ func (XOR) Sequential() {}
 // Load draws the trials.
 func (o XOR) Load(seed uint64) (*Dataset, error) {
 	const name = "xor"
-	o = options.WithDefaults(o)
+	o = kit.WithDefaults(o)
 	if err := checkSizes(name, 1, atLeast{"delay", o.Delay, 1}, atLeast{"steps", o.Steps, 1 + 2*o.Delay}); err != nil {
 		return nil, err
 	}
