@@ -52,16 +52,20 @@ type planFile struct {
 	Every    int                     `json:"every"`
 	Looks    int                     `json:"looks"`
 	Batches  int                     `json:"look_batches"`
-	LR       float64                 `json:"lr,omitempty"`    // 0: each rule's own
-	Rates    compare.Rates           `json:"rates,omitempty"` // each rule's own, where they were given
-	Tune     bool                    `json:"tune,omitempty"`  // learning rates are chosen
+	LR       float64                 `json:"lr,omitempty"`           // 0: each rule's own
+	Rates    compare.Rates           `json:"rates,omitempty"`        // each rule's own, where they were given
+	Source   string                  `json:"rates_source,omitempty"` // of LR or Rates; plans of earlier versions have none
+	Tune     bool                    `json:"tune,omitempty"`         // learning rates are chosen
+	Advice   string                  `json:"tune_command,omitempty"` // that tunes the learning rates
 	Command  string                  `json:"command"`
 	Config   string                  `json:"config,omitempty"` // config.yaml, so that this file alone says all
 }
 
 // same reports whether two plans are the same, however they were asked for.
 func (p planFile) same(q planFile) bool {
-	p.Command, q.Command = "", ""
+	for _, plan := range []*planFile{&p, &q} {
+		plan.Command, plan.Source, plan.Advice = "", "", ""
+	}
 	a, err1 := json.Marshal(p)
 	b, err2 := json.Marshal(q)
 	return err1 == nil && err2 == nil && bytes.Equal(a, b)
@@ -90,9 +94,11 @@ The exact gradient is that at the fixed point which a rule's own solve has come 
 fixed point is near to where it ended have none, and are left out on both sides; the table says at how many
 looks out of those taken there was a cosine, and how many samples are missing or at an unstable point.
 
---tune chooses the learning rate of every rule, with the same budget for each, on a part of the
-training data that is held out; --rates uses what it has chosen. Without it rules have the rates
-that were chosen on the digits.
+--tune chooses the learning rate of every rule, one's own too, with the same rates tried for each, on a
+part of the training data that is held out; --rates uses what it has chosen. Without it rules have the
+rates that were chosen on the digits with the default model, and 0.03 where there is none; --lr, or
+--set optimizer.lr, gives all the same. The table says where a rate comes from, and the findings where
+it was not tuned for the task and model.
 
 A comparison or a choice that was interrupted or killed is continued by --resume: trials that
 have ended are not run again.`,
@@ -186,6 +192,9 @@ func (f *compareFlags) prepare(flags *pflag.FlagSet, name string, args []string)
 		if flags.Changed(pair[0]) && flags.Changed(pair[1]) {
 			return "", usagef("--%s and --%s cannot both be given", pair[0], pair[1])
 		}
+	}
+	if err := f.givenRate(flags); err != nil {
+		return "", err
 	}
 	if f.rates != "" {
 		if f.plan.Rates, err = readRates(f.rates); err != nil {
@@ -321,6 +330,12 @@ func compareRules[T deq.Float](ctx context.Context, p *program, f *compareFlags,
 		if err := f.plan.Rates.Check(f.planFor(0)); err != nil {
 			return usagef("--rates %s: %w: choose it by %s compare --tune", f.rates, err, p.name)
 		}
+	}
+	if err := rateSource(f, c, parts); err != nil {
+		return usage(err)
+	}
+	if f.plan.Advice == "" && !f.plan.Tune {
+		f.plan.Advice = f.tuneCommand(p.name)
 	}
 	if f.resume != "" {
 		if err := sameConfig(f, c, parts); err != nil {
@@ -472,6 +487,7 @@ func (f *compareFlags) planFor(workers int) compare.Plan {
 		looks = -1
 	}
 	return compare.Plan{Rules: f.plan.Rules, Settings: f.plan.Settings, Seeds: f.plan.Seeds, Every: f.plan.Every, LR: f.plan.LR, Rates: f.plan.Rates, Workers: workers,
+		RatesTuned: f.plan.Source == compare.RateTuned, TuneCommand: f.plan.Advice,
 		Looks: looks, LookBatches: f.plan.Batches, Onlookers: f.onlookers()}
 }
 
@@ -840,6 +856,12 @@ func (p *program) showComparison(r *compare.Result, dir string) error {
 			if b.Len() > 0 {
 				fmt.Fprintln(p.stdout, b.String())
 			}
+		}
+	}
+	for _, s := range r.Settings {
+		if s.TuneCommand != "" && slices.ContainsFunc(s.Rules, func(r compare.Row) bool { return r.RateSource != "" && !r.RateTuned }) {
+			fmt.Fprintf(p.stdout, "tune    %s\n", s.TuneCommand)
+			break
 		}
 	}
 	fmt.Fprintf(p.stdout, "run     %s\nreport  %s\n", dir, filepath.Join(dir, reportName))

@@ -27,6 +27,7 @@ type choices struct {
 
 // tuneRules chooses learning rates, with the trials in done made already.
 func tuneRules[T deq.Float](ctx context.Context, p *program, f *compareFlags, c train.Config[T], parts train.Parts[T], work *folder.Folder, done []compare.Trial) error {
+	p.tellCost(f.planFor(c.Train.Workers))
 	out := choices{Task: c.Task.Name, Model: c.Model.Name, Left: f.plan.Left}
 	err := p.follow(ctx, f, "tune", work, done, func(ctx context.Context, notify func(compare.Event)) (err error) {
 		out.Choices, err = compare.Tune(ctx, c, parts, f.planFor(c.Train.Workers), done, notify)

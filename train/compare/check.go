@@ -18,6 +18,9 @@ func (t *Trial) Check() error {
 	if !(t.LearningRate >= 0) || math.IsInf(t.LearningRate, 1) {
 		return fmt.Errorf("learning_rate: expected a finite number from 0, found %g", t.LearningRate)
 	}
+	if !slices.Contains([]string{"", RateTuned, RateDefault, RateGiven}, t.RateSource) {
+		return fmt.Errorf("learning_rate_source: expected %s, %s or %s, found %q", RateTuned, RateDefault, RateGiven, t.RateSource)
+	}
 	inf := math.Inf(1)
 	const rounding = 1e-6 // of a cosine
 	var err error

@@ -89,7 +89,7 @@ func (y *yardstick) best(s *Setting) (learn, fail []*Row) {
 	return learn, fail
 }
 
-// Findings puts the rows of a setting into one to four lines of plain English. Everything
+// Findings puts the rows of a setting into one to five lines of plain English. Everything
 // is derived from the numbers: who is best and whether the paired interval of the
 // difference excludes zero; who differs from the reference after correction for the number
 // of rules; who follows the exact gradient and at what cost; what the controls say about the
@@ -106,6 +106,7 @@ func Findings(s Setting) []string {
 		y.verdict(&s),
 		join(y.gradient(learn, fail), missing(&s), y.cost(learn)),
 		join(y.controls(&s, learn), unstable(&s), failures(fail)),
+		fairness(&s),
 	} {
 		if line != "" {
 			lines = append(lines, line)

@@ -123,7 +123,7 @@ type cells struct {
 	Loss, Cosine, CosineLooks, Evals, Wall, Memory, Rate  string
 	Fails, Diverged                                       string
 	Bootstrap, PT, PFlip, PFlipHolm, PRank                string
-	Found, Stable, Doubt                                  string
+	Found, Stable, Doubt, RateSource                      string
 	Best, Reference                                       bool
 }
 
@@ -178,7 +178,7 @@ func (s *section) rows() {
 	for i := range s.Setting.Rules {
 		r := &s.Setting.Rules[i]
 		c := cells{Rule: r.Rule, Loss: number(r.TestLoss.Mean, 4), Cosine: cosineCell(r), Evals: number(r.Evals, 3), Wall: number(r.WallS, 3),
-			Memory: Bytes(r.PeakBytes), Rate: rate(r.LearningRate), Fails: r.Fails, Doubt: r.Doubt(),
+			Memory: Bytes(r.PeakBytes), Rate: rate(r.LearningRate), RateSource: r.RateSource, Fails: r.Fails, Doubt: r.Doubt(),
 			Diverged: fmt.Sprintf("%d/%d", r.Diverged, len(r.Trials)), Best: len(learn) > 0 && r == learn[0], Reference: r.Rule == s.Reference,
 			Behind: "–", P: "–", Bootstrap: "–"}
 		if f := r.FixedPoints; f != nil {

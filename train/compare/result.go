@@ -60,9 +60,10 @@ type Setting struct {
 	Name         string   `json:"name"` // "all-trained" or "credit-critical"
 	Doc          string   `json:"doc"`  // what is trained and why that is asked
 	Rules        []Row    `json:"rules"`
-	FixedReadout bool     `json:"fixed_readout"` // the rules may not train the readout
-	Reference    string   `json:"reference"`     // the rule that the others are compared with
-	Findings     []string `json:"findings"`      // plain English, derived from Rules only
+	FixedReadout bool     `json:"fixed_readout"`          // the rules may not train the readout
+	Reference    string   `json:"reference"`              // the rule that the others are compared with
+	Findings     []string `json:"findings"`               // plain English, derived from Rules only
+	TuneCommand  string   `json:"tune_command,omitempty"` // that tunes the learning rates
 
 	Alignments []Alignment `json:"alignments,omitempty"` // what all rules make of the runs of each
 }
@@ -73,7 +74,9 @@ type Row struct {
 	Control       bool               `json:"control"` // not a learning rule but a yardstick (untrained, readout-only)
 	Seeds         []uint64           `json:"seeds"`
 	LearningRate  float64            `json:"learning_rate"`
-	TestAccuracy  Interval           `json:"test_accuracy"` // within [0, 1]
+	RateSource    string             `json:"learning_rate_source,omitempty"` // RateTuned, RateDefault or RateGiven; empty where nothing learns, or trials differ
+	RateTuned     bool               `json:"learning_rate_tuned"`            // it was tuned for this task and model
+	TestAccuracy  Interval           `json:"test_accuracy"`                  // within [0, 1]
 	MeanTestLoss  float64            `json:"test_loss"`
 	TestLoss      Interval           `json:"test_loss_interval"`
 	MeanCosine    float64            `json:"cosine_to_exact"`          // NaN when not measured
@@ -101,6 +104,8 @@ type Trial struct {
 	Rule         string             `json:"rule"`
 	Seed         uint64             `json:"seed"`
 	LearningRate float64            `json:"learning_rate"`
+	RateSource   string             `json:"learning_rate_source,omitempty"`
+	RateTuned    bool               `json:"learning_rate_tuned,omitempty"`
 	TestAccuracy float64            `json:"test_accuracy"`
 	TestLoss     float64            `json:"test_loss"`
 	WallS        float64            `json:"wall_s"`
@@ -188,6 +193,8 @@ type Summary struct {
 	// FixedReadout says that the rules of the setting may not train the readout, unlike
 	// ReadoutOnly, which is then no yardstick for them.
 	FixedReadout bool
+	// TuneCommand tunes the learning rates, for the findings where they were not.
+	TuneCommand string
 }
 
 func (s Summary) withDefaults() Summary {
@@ -202,7 +209,7 @@ func (s Summary) withDefaults() Summary {
 
 // NewSetting summarises the trials of one setting: rows by Summarise, findings by Findings.
 func NewSetting(name, doc string, trials []Trial, opts Summary) Setting {
-	s := Setting{Name: name, Doc: doc, FixedReadout: opts.FixedReadout, Rules: Summarise(trials, opts)}
+	s := Setting{Name: name, Doc: doc, FixedReadout: opts.FixedReadout, TuneCommand: opts.TuneCommand, Rules: Summarise(trials, opts)}
 	s.contrast()
 	s.Alignments = alignments(s.Rules)
 	s.Findings = Findings(s)
@@ -257,7 +264,7 @@ func (r *Row) summarise() {
 		return 0
 	})
 	var accuracy, loss, wall, evals, cosine []float64
-	r.LearningRate = r.Trials[0].LearningRate
+	r.LearningRate, r.RateSource, r.RateTuned = r.Trials[0].LearningRate, r.Trials[0].RateSource, true
 	for _, t := range r.Trials {
 		r.Seeds = append(r.Seeds, t.Seed)
 		accuracy = append(accuracy, t.TestAccuracy)
@@ -272,6 +279,10 @@ func (r *Row) summarise() {
 		if t.LearningRate != r.LearningRate {
 			r.LearningRate = math.NaN() // not one learning rate
 		}
+		if t.RateSource != r.RateSource {
+			r.RateSource = ""
+		}
+		r.RateTuned = r.RateTuned && t.RateTuned
 	}
 	for _, t := range r.Trials {
 		r.Samples, r.Unconverged = r.Samples+t.Samples, r.Unconverged+t.Unconverged

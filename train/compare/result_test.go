@@ -185,7 +185,7 @@ func TestJSONKeys(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := `{"task":"t","model":"m","seeds":[1],"command":"","version":"","environment":{},"locality":null,` +
-		`"settings":[{"name":"all-trained","doc":"","rules":[{"rule":"jfb","control":false,"seeds":[1],"learning_rate":0.1,` +
+		`"settings":[{"name":"all-trained","doc":"","rules":[{"rule":"jfb","control":false,"seeds":[1],"learning_rate":0.1,"learning_rate_tuned":false,` +
 		`"test_accuracy":{"mean":0.5,"lo":null,"hi":null},"test_loss":null,"test_loss_interval":{"mean":null,"lo":null,"hi":null},"cosine_to_exact":null,"cosine_to_exact_interval":null,"cosine_basis":{"looks":0,"taken":0,"partial":0,"samples":0,"missing":0,"unstable":0},` +
 		`"wall_s":2,"evals":3,"peak_bytes":4,"diverged":0,"fails":"","to_reference":null,"samples":0,"unconverged":0,"trials":null}],"fixed_readout":false,"reference":"","findings":null}]}`
 	if string(b) != want {

@@ -33,6 +33,9 @@ type Plan struct {
 	LR       float64  // learning rate of every rule; 0: that of Rates, or else each rule's own
 	Rates    Rates    // learning rates; default: each rule's own
 
+	RatesTuned  bool   // Rates were chosen by Tune for this task and model (SameProblem)
+	TuneCommand string // that tunes the rates: what the findings advise where they were not
+
 	Looks       int      // moments of every trial at which all rules look on; default 3, negative: none
 	LookBatches int      // batches of a look; default 4
 	Onlookers   []string // the rules that look on; default: those compared
@@ -130,6 +133,7 @@ func Run[T deq.Float](ctx context.Context, base train.Config[T], parts train.Par
 	if err != nil {
 		return nil, err
 	}
+	defaults := defaultsHold(base, parts)
 	trials := make([]*Trial, len(jobs))
 	var open []int
 	for i, j := range jobs {
@@ -139,6 +143,7 @@ func Run[T deq.Float](ctx context.Context, base train.Config[T], parts train.Par
 			continue
 		}
 		trials[i] = &done[k]
+		plan.rated(trials[i], defaults)
 	}
 	data := make(map[uint64]*tasks.Dataset)
 	for _, s := range plan.Seeds {
@@ -160,6 +165,7 @@ func Run[T deq.Float](ctx context.Context, base train.Config[T], parts train.Par
 		mu.Lock()
 		defer mu.Unlock()
 		if e.Trial != nil {
+			plan.rated(e.Trial, defaults)
 			trials[i] = e.Trial
 		}
 		if notify != nil {
@@ -203,7 +209,7 @@ func Run[T deq.Float](ctx context.Context, base train.Config[T], parts train.Par
 			}
 		}
 		if len(own) > 0 {
-			out = append(out, NewSetting(s.name, s.doc, own, Summary{FixedReadout: s.fixedReadout}))
+			out = append(out, NewSetting(s.name, s.doc, own, Summary{FixedReadout: s.fixedReadout, TuneCommand: plan.TuneCommand}))
 		}
 	}
 	if ctx.Err() != nil {
@@ -347,16 +353,7 @@ func configure[T deq.Float](j job, base train.Config[T], parts train.Parts[T], p
 	if err != nil {
 		return c, 0, err
 	}
-	lr := plan.LR
-	if lr == 0 {
-		lr = plan.Rates[j.setting.name][j.rule]
-	}
-	if lr == 0 {
-		lr = learningRates[j.setting.name][j.rule]
-	}
-	if lr == 0 {
-		lr = defaultLearningRate
-	}
+	lr, _ := plan.rateOf(j.setting.name, j.rule)
 	c.Optimizer.Value, err = withLearningRate(c.Optimizer.Value, lr)
 	return c, lr, err
 }

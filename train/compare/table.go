@@ -30,7 +30,7 @@ const columns = 100
 // controls, then why rules fail. The best rule is bold and a failing one red when color
 // is true, which is for the caller to decide (a terminal, and NO_COLOR not set).
 func WriteTable(w io.Writer, s Setting, color bool) error {
-	t := textTable{header: []string{"rule", "test accuracy %", "loss", "cosine", "looks", "evals", "wall s", "memory", "div."}, style: map[string]string{}}
+	t := textTable{header: []string{"rule", "test accuracy %", "loss", "cosine", "looks", "evals", "wall s", "memory", "div.", "lr"}, style: map[string]string{}}
 	y := yardstickOf(&s)
 	learn, _ := y.best(&s)
 	var rules, controls [][]string
@@ -41,7 +41,7 @@ func WriteTable(w io.Writer, s Setting, color bool) error {
 	for i := range s.Rules {
 		r := &s.Rules[i]
 		cells := []string{r.marked(shorten(r.Rule)), accuracyCell(r.TestAccuracy), number(r.TestLoss.Mean, 4), cosineCell(r), looksCell(r), number(r.Evals, 3),
-			number(r.WallS, 3), Bytes(r.PeakBytes), fmt.Sprintf("%d/%d", r.Diverged, len(r.Trials))}
+			number(r.WallS, 3), Bytes(r.PeakBytes), fmt.Sprintf("%d/%d", r.Diverged, len(r.Trials)), r.rateCell()}
 		if r.Fails != "" {
 			t.style[cells[0]] = redOn
 			notes = append(notes, fmt.Sprintf("%s fails: %s", r.Rule, r.Fails))
@@ -63,7 +63,7 @@ func WriteTable(w io.Writer, s Setting, color bool) error {
 	for _, n := range notes {
 		fold(b, n, columns)
 	}
-	for _, n := range slices.Concat(doubts(&s), []string{certain(&s)}, restsOn(&s)) {
+	for _, n := range slices.Concat(doubts(&s), []string{rateLegend(&s), certain(&s)}, restsOn(&s)) {
 		if n != "" {
 			fold(b, n, columns)
 		}
@@ -175,15 +175,20 @@ func (t textTable) write(w io.Writer, color bool) {
 			width[i] = max(width[i], utf8.RuneCountInString(c))
 		}
 	}
-	total := 2 * (len(width) - 1)
+	total := 0
 	for _, n := range width {
 		total += n
 	}
+	gap := "  "
+	if total+len(gap)*(len(width)-1) > columns {
+		gap = " "
+	}
+	total += len(gap) * (len(width) - 1)
 	line := func(cells []string, style string) {
 		var out strings.Builder
 		for i, c := range cells {
 			if i > 0 {
-				out.WriteString("  ")
+				out.WriteString(gap)
 			}
 			pad := strings.Repeat(" ", width[i]-utf8.RuneCountInString(c))
 			if i == 0 {

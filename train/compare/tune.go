@@ -56,6 +56,18 @@ func (r Rates) Check(plan Plan) error {
 	return nil
 }
 
+// Cost is the number of runs of a Tune with the plan, beside that of the comparison itself. A run of Tune trains on four
+// fifths of the training data and looks at no gradients.
+func (p Plan) Cost() (tune, comparison int) {
+	p = p.withDefaults()
+	for _, s := range settings {
+		if slices.Contains(p.Settings, s.name) {
+			comparison += (len(p.Rules) + len(s.controls)) * len(p.Seeds)
+		}
+	}
+	return len(Grid) * comparison, comparison
+}
+
 // Candidate is what one learning rate reached on the held-out part of the training data.
 type Candidate struct {
 	LR       float64  `json:"learning_rate"`
