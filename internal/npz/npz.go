@@ -37,6 +37,7 @@ type File struct {
 	file    *os.File // nil for an archive in memory
 	names   []string
 	members map[string]*zip.File
+	reader  *lastRead
 }
 
 // Error says which archive, or array in it, cannot be used and why.
@@ -102,7 +103,8 @@ func open(path string, file *os.File) (*File, error) {
 const archive = "a zip archive as numpy.savez writes it"
 
 func newFile(path string, r io.ReaderAt, size int64) (*File, error) {
-	z, err := zip.NewReader(r, size)
+	at := &lastRead{ReaderAt: r}
+	z, err := zip.NewReader(at, size)
 	if err != nil {
 		e := &Error{Path: path, Expected: archive, Found: describe(r, size)}
 		if string(head(r, 6)) == magic {
@@ -110,8 +112,11 @@ func newFile(path string, r io.ReaderAt, size int64) (*File, error) {
 		}
 		return nil, e
 	}
-	f := &File{path: path, members: map[string]*zip.File{}}
+	f := &File{path: path, members: map[string]*zip.File{}, reader: at}
 	for _, m := range z.File {
+		if err := checkVersion(m); err != nil {
+			return nil, &Error{Path: path, Array: m.Name, Err: err}
+		}
 		if strings.HasSuffix(m.Name, "/") {
 			continue
 		}
@@ -183,6 +188,9 @@ func (f *File) header(name string) (_ Header, _ *stream, err error) {
 	}
 	fail := func(expected, found string) error {
 		return &Error{Path: f.path, Array: name, Expected: expected, Found: found}
+	}
+	if err := f.checkMember(m); err != nil {
+		return Header{}, nil, &Error{Path: f.path, Array: name, Err: err}
 	}
 	c, err := m.Open()
 	if err != nil {

@@ -205,6 +205,39 @@ func TestLyingSize(t *testing.T) {
 	}
 }
 
+// What Python's zipfile refuses is refused, with the reason: the headers of a member that contradict each other, marks
+// of what is not read, versions to come.
+func TestMembers(t *testing.T) {
+	good := zipped(t, "Wä.npy", member(dict("<f8", "(1,)"), 1))
+	if _, err := everything(good); err != nil {
+		t.Fatal(err)
+	}
+	directory := bytes.Index(good, []byte("PK\x01\x02"))
+	for name, c := range map[string]struct {
+		at   int
+		to   byte
+		want string
+	}{
+		"name":               {30, 'V', `found "Vä.npy"`},
+		"shorter name":       {26, 6, "expected the name of the directory"},
+		"longer name":        {26, 8, "expected the name of the directory"},
+		"encoding":           {7, 0, "expected the name of the directory"},
+		"name in directory":  {directory + 46, 'V', `found "Wä.npy"`},
+		"version":            {directory + 6, 89, "6.3 of zip at most, found 8.9"},
+		"version's system":   {directory + 7, 1, "6.3 of zip at most, found 27.6"},
+		"encrypted":          {directory + 8, good[directory+8] | 1, "not encrypted"},
+		"strongly encrypted": {directory + 8, good[directory+8] | 1<<6, "not encrypted"},
+		"patched":            {directory + 8, good[directory+8] | 1<<5, "patched"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := bytes.Clone(good)
+			b[c.at] = c.to
+			_, err := everything(b)
+			mustFail(t, err, c.want)
+		})
+	}
+}
+
 func TestOpen(t *testing.T) {
 	dir := t.TempDir()
 	_, err := Open(filepath.Join(dir, "none.npz"))
