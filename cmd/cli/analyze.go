@@ -17,7 +17,6 @@ import (
 	"attractor/deq/stability"
 	"attractor/internal/catalog"
 	"attractor/internal/figure"
-	"attractor/internal/kernels"
 	"attractor/internal/quote"
 	"attractor/models"
 	"attractor/train"
@@ -269,8 +268,6 @@ func (f analyzeFlags) check() error {
 		return fmt.Errorf("--starts and --basins: expected at most %d, which take a small network about a day, found %d and %d", mostStates, f.starts, f.basins)
 	case f.lyapunov < 0 || f.starts < 1 || f.basins < 0 || f.sample < 0:
 		return fmt.Errorf("--lyapunov, --starts, --basins and --sample: expected at least 0, 1, 0 and 0, found %d, %d, %d and %d", f.lyapunov, f.starts, f.basins, f.sample)
-	case !kernels.AllFinite(f.input):
-		return fmt.Errorf("--input: expected finite numbers, found %g", f.input)
 	case !(f.tol > 0 && f.tol < 1):
 		return fmt.Errorf("--tol: expected a number above 0 and below 1, found %g", f.tol)
 	case !(f.unique >= 0) || math.IsInf(f.unique, 1) || !(f.slow >= 0) || math.IsInf(f.slow, 1):

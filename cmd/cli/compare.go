@@ -270,7 +270,7 @@ func (f *compareFlags) continued(flags *pflag.FlagSet) (saved string, err error)
 	var old planFile
 	_, err = folder.ReadJSON(path, &old)
 	if errors.Is(err, fs.ErrNotExist) {
-		return "", usagef("--resume: %s is not the folder of a comparison: it has no %s; one that was killed before its plan was written is begun again by --out", f.resume, planName)
+		return "", usagef("--resume: %s is not the folder of a comparison: it has no %s; it is written first and says what is compared, which %s alone does not; one that was killed before is begun again by --out", f.resume, planName, train.ConfigFile)
 	}
 	if err != nil {
 		return "", usagef("%s: expected the plan of a comparison: %w", path, err)

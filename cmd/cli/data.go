@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -334,7 +335,15 @@ func (p *program) dataImport(ctx context.Context, args []string) error {
 	m.end()
 	var incomplete *datasets.IncompleteError
 	if errors.As(err, &incomplete) {
-		return usagef("%w\nsearched: %s; what was found is kept in %s", err, strings.Join(args[1:], ", "), dir)
+		kept := "nothing of it was found"
+		if slices.ContainsFunc(files, func(f datasets.Status) bool { return !slices.Contains(incomplete.Missing, f.Name) }) {
+			kept = "what was found is kept in " + quote.Path(dir)
+		}
+		searched := make([]string, 0, len(args))
+		for _, path := range args[1:] {
+			searched = append(searched, quote.Path(path))
+		}
+		return usagef("%w\nsearched: %s; %s", err, strings.Join(searched, ", "), kept)
 	}
 	return p.finish(s, dir, files, err)
 }

@@ -9,6 +9,7 @@ import (
 
 	"attractor/internal/atomicfile"
 	"attractor/internal/npz"
+	"attractor/internal/quote"
 	"attractor/train"
 	"attractor/train/tasks"
 )
@@ -117,7 +118,7 @@ func (p *program) dataDump(ctx context.Context, f dumpFlags, c train.Config[floa
 	if r.Steps > 0 {
 		what = fmt.Sprintf("%d trials of %d steps of %d inputs", r.Samples, r.Steps, r.Inputs)
 	}
-	_, err = fmt.Fprintf(p.stdout, "%s, %d outputs (%s), of %s, split %s, seed %d, written to %s\n", what, r.Outputs, r.Kind, r.Task, r.Split, r.Seed, r.File)
+	_, err = fmt.Fprintf(p.stdout, "%s, %d outputs (%s), of %s, split %s, seed %d, written to %s\n", what, r.Outputs, r.Kind, r.Task, r.Split, r.Seed, quote.Path(r.File))
 	return err
 }
 

@@ -18,6 +18,7 @@ import (
 	"attractor/internal/atomicfile"
 	"attractor/internal/checkpoint"
 	"attractor/internal/npz"
+	"attractor/internal/quote"
 	"attractor/train"
 	"attractor/train/rules"
 	"attractor/train/tasks"
@@ -51,7 +52,10 @@ Labels or targets of trials without the dimension of the steps are those of the 
 
 The .npz that is written holds the gradient of each parameter under its name; loss; z, what was read out: [batch,
 units], or of trials [batch, steps, units] after each step; outputs likewise; and of a rule's own parameters
-rule/NAME, their gradients, where they learn, and rule_params/NAME, their values.`,
+rule/NAME, their gradients, where they learn, and rule_params/NAME, their values.
+
+Where samples do not converge it is written all the same, and the exit code is 4, unless train.unconverged is
+accept.`,
 		Example: fmt.Sprintf(`  %[1]s gradient --weights runs/a --batch batch.npz --rule jfb --out jfb.npz
   %[1]s gradient --weights w.npz --model gru --batch trials.npz --rule e-prop --set rule.feedback=random`, p.name),
 		Args: cobra.NoArgs,
@@ -358,10 +362,15 @@ func writeGradient[T deq.Float](ctx context.Context, p *program, f gradientFlags
 	if err := atomicfile.Write(f.out, func(w io.Writer) error { return npz.Write(w, arrays...) }); err != nil {
 		return err
 	}
-	if g.Failed > 0 {
-		p.log.Warn(fmt.Sprintf("%d of %d samples did not converge: the gradient is taken at their best iterates; give solver.max_evals or solver.rtol by --set", g.Failed, rows))
+	if err := p.printGradient(report); err != nil || g.Failed == 0 {
+		return err
 	}
-	return p.printGradient(report)
+	said := fmt.Sprintf("%d of %d samples did not converge, and the gradient is taken at their best iterates", g.Failed, rows)
+	if c.Train.Unconverged == "accept" {
+		p.log.Warn(said)
+		return nil
+	}
+	return fmt.Errorf("%w: %s; give solver.max_evals or solver.rtol by --set, or train.unconverged=accept where that is meant", errCheck, said)
 }
 
 func sizeOf[T deq.Float](t deq.Tensor[T]) gradientParameter {
@@ -395,6 +404,6 @@ func (p *program) printGradient(r gradientReport) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(p.stdout, "\nloss %.9g over %d samples; written to %s\n", float64(r.Loss), r.Batch, r.File)
+	_, err := fmt.Fprintf(p.stdout, "\nloss %.9g over %d samples; written to %s\n", float64(r.Loss), r.Batch, quote.Path(r.File))
 	return err
 }

@@ -88,6 +88,9 @@ n ∝ mA + I, its approximation that is independent of χ.
 With --g alone the network has no loop and no input: dx/dt = −x + gχφ(x), which rests at x = 0 up to g = 1 and is
 chaotic beyond.
 
+In JSON null stands for what there is not: the direction of another readout, the scale of least squares, the outliers
+of a state that is not at the target by least squares, and what a network without a loop has no value of.
+
 With --out it also draws z and the spectrum over the target.`,
 		Example: fmt.Sprintf(`  %[1]s meanfield --target -1
   %[1]s meanfield --g 2.5 --rho 0 --direction 0,1,0 --target 1 --json

@@ -12,6 +12,7 @@ import (
 
 	"attractor/deq"
 	"attractor/deq/stability"
+	"attractor/internal/quote"
 	"attractor/train"
 	"attractor/train/compare"
 )
@@ -157,7 +158,7 @@ func trainOne[T deq.Float](ctx context.Context, p *program, f trainFlags, c trai
 		m.end()
 	}
 	if result == nil {
-		return fmt.Errorf("%w\nthe run is kept up to its last checkpoint; when the cause is gone continue with: %s train --resume %s", err, p.name, run.Dir)
+		return fmt.Errorf("%w\nthe run is kept up to its last checkpoint; when the cause is gone continue with: %s train --resume %s", err, p.name, quote.Path(run.Dir))
 	}
 	for _, w := range result.Warnings {
 		p.log.Warn(w)
@@ -170,7 +171,7 @@ func trainOne[T deq.Float](ctx context.Context, p *program, f trainFlags, c trai
 		p.printRun(result)
 	}
 	if result.Status == train.Interrupted && errors.Is(err, ctx.Err()) {
-		return fmt.Errorf("%w after step %d of %d, state saved; continue with: %s train --resume %s", errInterrupted, result.Train.Steps, run.Steps(), p.name, result.Run)
+		return fmt.Errorf("%w after step %d of %d, state saved; continue with: %s train --resume %s", errInterrupted, result.Train.Steps, run.Steps(), p.name, quote.Path(result.Run))
 	}
 	return err
 }
@@ -202,7 +203,7 @@ func (p *program) printRun(r *train.Result) {
 	if r.Train.Unconverged > 0 {
 		fmt.Fprintf(p.stdout, "; solves of %d of %d samples did not converge", r.Train.Unconverged, r.Train.Samples)
 	}
-	fmt.Fprintf(p.stdout, "\nstatus  %s\nrun     %s\n", r.Status, r.Run)
+	fmt.Fprintf(p.stdout, "\nstatus  %s\nrun     %s\n", r.Status, quote.Path(r.Run))
 }
 
 // score is the accuracy, or the loss where there is none.
@@ -214,6 +215,9 @@ func score(loss, accuracy train.Number) string {
 }
 
 func scoreLong(s train.Score) string {
+	if math.IsNaN(float64(s.Loss)) && math.IsNaN(float64(s.Accuracy)) {
+		return "not computed"
+	}
 	text := fmt.Sprintf("loss %.4g", float64(s.Loss))
 	if !math.IsNaN(float64(s.Accuracy)) {
 		text = fmt.Sprintf("accuracy %.1f %%, ", 100*float64(s.Accuracy)) + text

@@ -11,13 +11,15 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 )
 
 // Write makes the file path of what write writes. Until all of it is on the disk the
 // old file, if any, stays as it was; then the new one takes its place in one step. On
 // an error, or a panic in write, nothing new stays (unless it was the directory that
 // could not be synchronised). A kill or a power failure leaves
-// the old file or the new one, and at most a temporary file .NAME.tmp-* beside it.
+// the old file or the new one, and at most a temporary file .NAME.tmp-* beside it, which the next Write of
+// that file removes.
 //
 // The new file has the permissions of the old one, or else 0666 less the umask. A path that
 // is a symbolic link is refused with a *LinkError.
@@ -26,6 +28,7 @@ func Write(path string, write func(w io.Writer) error) error {
 	if err != nil {
 		return fmt.Errorf("atomicfile: %w", err)
 	}
+	clean(path)
 	f, err := create(path, old)
 	if err != nil {
 		return fmt.Errorf("atomicfile: %w", err)
@@ -41,8 +44,11 @@ func Write(path string, write func(w io.Writer) error) error {
 	if err := write(w); err != nil {
 		return fmt.Errorf("atomicfile: write %s: %w", path, err)
 	}
-	if err := errors.Join(w.Flush(), f.Sync(), f.Close()); err != nil {
+	if err := errors.Join(w.Flush(), f.Sync()); err != nil {
 		return fmt.Errorf("atomicfile: write %s: %w", path, err)
+	}
+	if runtime.GOOS == "windows" { // which moves no open file; elsewhere it is locked until it is in its place
+		f.Close()
 	}
 	if _, err := regular(path); err != nil { // it may have come to be a link meanwhile
 		return fmt.Errorf("atomicfile: %w", err)
@@ -51,6 +57,7 @@ func Write(path string, write func(w io.Writer) error) error {
 		return fmt.Errorf("atomicfile: %w", err)
 	}
 	renamed = true
+	f.Close() // after Sync it has nothing to say
 	return syncDir(filepath.Dir(path))
 }
 
@@ -70,6 +77,11 @@ func create(path string, old fs.FileInfo) (*os.File, error) {
 		if err != nil {
 			return nil, err
 		}
+		if Lock(f) != nil || same(f, name) != nil { // another process takes it for one that a kill has left
+			f.Close()
+			os.Remove(name)
+			continue
+		}
 		if old != nil {
 			if err := f.Chmod(mode); err != nil { // the umask does not count for an old file
 				f.Close()
@@ -80,6 +92,29 @@ func create(path string, old fs.FileInfo) (*os.File, error) {
 		return f, nil
 	}
 	return nil, &fs.PathError{Op: "create", Path: path, Err: errors.New("no free temporary name in 100 attempts")}
+}
+
+// ErrLocked says that another process holds a lock.
+var ErrLocked = errors.New("locked")
+
+// clean removes the temporary files of path that a kill has left: those that no process holds.
+func clean(path string) {
+	dir, base := filepath.Split(path)
+	entries, _ := os.ReadDir(filepath.Clean(dir))
+	for _, e := range entries {
+		if !e.Type().IsRegular() || !IsTemporary(e.Name()) || e.Name()[:len(e.Name())-len(".tmp-00000000")] != "."+base {
+			continue
+		}
+		name := filepath.Join(dir, e.Name())
+		f, err := Open(name, os.O_RDWR, 0)
+		if err != nil {
+			continue
+		}
+		if Lock(f) == nil {
+			os.Remove(name)
+		}
+		f.Close()
+	}
 }
 
 var temporary = regexp.MustCompile(`^\..+\.tmp-[0-9a-f]{8}$`)

@@ -116,3 +116,31 @@ func TestConcurrent(t *testing.T) {
 	}
 	want(t, path, string(got))
 }
+
+// What a kill has left of a file is removed by the next writing of it; what another process is at, and what belongs to
+// other files, is not.
+func TestWriteCleans(t *testing.T) {
+	dir := t.TempDir()
+	own, held, other := filepath.Join(dir, ".a.npz.tmp-01234567"), filepath.Join(dir, ".a.npz.tmp-89abcdef"), filepath.Join(dir, ".b.npz.tmp-01234567")
+	for _, name := range []string{own, held, other} {
+		if err := os.WriteFile(name, []byte("half"), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f, err := os.Open(held)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := Lock(f); err != nil {
+		t.Fatal(err)
+	}
+	if err := Write(filepath.Join(dir, "a.npz"), func(w io.Writer) error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]bool{own: false, held: true, other: true} {
+		if _, err := os.Stat(name); (err == nil) != want {
+			t.Errorf("%s stays: %v, want %v", filepath.Base(name), err == nil, want)
+		}
+	}
+}

@@ -443,7 +443,7 @@ func TestFetchFails(t *testing.T) {
 			w.Write(c["big"][:1000])
 			w.(http.Flusher).Flush()
 			<-r.Context().Done()
-		}, "nothing came for too long", 0},
+		}, "too little came for too long", 0},
 		{"redirects", good, func(w http.ResponseWriter, r *http.Request, n int64, serve func()) {
 			http.Redirect(w, r, r.URL.Path, http.StatusFound)
 		}, "more than 10 redirections", 0},

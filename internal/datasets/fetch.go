@@ -21,13 +21,18 @@ import (
 // environment (HTTPS_PROXY, HTTP_PROXY, NO_PROXY).
 type Fetcher struct {
 	Transport http.RoundTripper // nil for one that uses the proxies of the environment
-	Attempts  int               // in a row without a further byte, of which 0 means 4
+	Attempts  int               // in a row without a further block of 16 KiB, of which 0 means 4
 	Pause     time.Duration     // before the second attempt; it doubles; 0 means 1 s
-	Idle      time.Duration     // how long nothing may come before the connection is given up; 0 means 30 s
+	Idle      time.Duration     // how long a block of 16 KiB, or what is left, may take before the connection is given up; 0 means 30 s
 	Timeout   time.Duration     // for the whole; 0 means 2 h
 	Connects  int               // attempts for a file in all, also where some bytes came; 0 means 100
 	Progress  Progress
+
+	wait func(ctx context.Context, d time.Duration) // nil for the clock's
 }
+
+// block is the least that counts as progress: a source that drips is one that stands still.
+const block = 16 << 10
 
 // SourceError says that a server did not give what it was asked for.
 type SourceError struct {
@@ -152,7 +157,18 @@ func (f Fetcher) withDefaults() Fetcher {
 	if f.Connects == 0 {
 		f.Connects = 100
 	}
+	if f.wait == nil {
+		f.wait = wait
+	}
 	return f
+}
+
+// wait returns after d, or as soon as ctx is done.
+func wait(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
 }
 
 // keepError is a failure of this machine's disk, which no other source can mend.
@@ -262,14 +278,16 @@ type download struct {
 	cancel context.CancelCauseFunc // of the request
 	idle   *time.Timer
 	at     int64
-	total  int64  // -1 where the server does not say
-	etag   string // a strong one
-	got    int64  // bytes in all, also those that came again
-	limit  int64  // of them
-	failed int    // attempts in a row
-	tries  int    // in all
-	ended  bool   // all of it has come
-	err    error  // what ended it otherwise
+	total  int64         // -1 where the server does not say
+	etag   string        // a strong one
+	got    int64         // bytes in all, also those that came again
+	limit  int64         // of them
+	failed int           // attempts in a row
+	fresh  int64         // bytes of the running block
+	left   time.Duration // for the rest of that block
+	tries  int           // in all
+	ended  bool          // all of it has come
+	err    error         // what ended it otherwise
 }
 
 // download prepares to get a file whose contents have that size.
@@ -327,17 +345,21 @@ func (d *download) Read(p []byte) (int, error) {
 				continue
 			}
 		}
-		d.idle.Reset(d.Idle)
+		d.idle.Reset(d.left)
+		start := time.Now()
 		n, err := d.body.Read(p)
 		d.idle.Stop() // the time that is needed for what came does not count
+		d.left = max(d.left-time.Since(start), 0)
 		d.at += int64(n)
+		if d.fresh += int64(n); d.fresh >= block {
+			d.fresh, d.left, d.failed = 0, d.Idle, 0
+		}
 		if d.got += int64(n); d.got > d.limit {
 			d.Close()
 			d.err = &SourceError{URL: d.url, At: d.at, Total: -1, Err: errTooMuch}
 			break
 		}
 		if n > 0 {
-			d.failed = 0
 			d.Progress.tell(d.name, d.at, max(d.total, 0))
 			return n, nil
 		}
@@ -374,11 +396,7 @@ func (d *download) broken(err error) {
 		d.err = source
 		return
 	}
-	select {
-	case <-d.ctx.Done():
-		d.err = d.ctx.Err()
-	case <-time.After(wait):
-	}
+	d.wait(d.ctx, wait)
 }
 
 // retryAfter is an answer that asks to be left alone for a while.
@@ -408,7 +426,7 @@ func (d *download) worth(err *SourceError) (time.Duration, bool) {
 }
 
 var (
-	errIdle    = errors.New("nothing came for too long")
+	errIdle    = errors.New("too little came for too long")
 	errPlain   = errors.New("the server redirects from https to http")
 	errChanged = errors.New("the file at the server has changed")
 )
@@ -458,7 +476,7 @@ func (d *download) connect() error {
 		res.Body.Close()
 		return fail(err)
 	}
-	d.body, d.idle, d.cancel = &idleBody{res.Body, ctx}, idle, cancel
+	d.body, d.idle, d.cancel, d.left = &idleBody{res.Body, ctx}, idle, cancel, d.Idle
 	return nil
 }
 

@@ -2,6 +2,7 @@ package datasets
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"net/http"
 	"strings"
@@ -55,7 +56,12 @@ func FuzzFetch(f *testing.F) {
 			set.Archive = "all.tgz"
 		}
 		dir := t.TempDir()
-		_, err := Fetcher{Transport: answers{status, header, body, breaks}, Attempts: 2, Pause: time.Nanosecond, Idle: time.Minute}.Fetch(t.Context(), set, dir, "")
+		waits := 0
+		f := Fetcher{Transport: answers{status, header, body, breaks}, wait: func(context.Context, time.Duration) { waits++ }}
+		_, err := f.Fetch(t.Context(), set, dir, "")
+		if waits > 100 {
+			t.Errorf("%d further attempts", waits)
+		}
 		if err == nil {
 			holds(t, dir, c, "small")
 		} else {

@@ -75,6 +75,18 @@ func TestFetchDiscreet(t *testing.T) {
 func TestFetchEnds(t *testing.T) {
 	s, _ := testSet()
 	var requests atomic.Int64
+	byteByByte := func(w http.ResponseWriter, r *http.Request) { // a byte more each time
+		var at int
+		fmt.Sscanf(r.Header.Get("Range"), "bytes=%d-", &at)
+		w.Header().Set("Content-Range", fmt.Sprintf("bytes %d-299999/300000", at))
+		w.Header().Set("Content-Length", fmt.Sprint(300000-at))
+		code := http.StatusPartialContent
+		if at == 0 {
+			code = http.StatusOK
+		}
+		w.WriteHeader(code)
+		w.Write([]byte{1})
+	}
 	for name, c := range map[string]struct {
 		answer http.HandlerFunc
 		set    func(f *Fetcher)
@@ -92,18 +104,16 @@ func TestFetchEnds(t *testing.T) {
 				}
 			}
 		}, func(*Fetcher) {}, "", 2},
-		"attempts": {func(w http.ResponseWriter, r *http.Request) { // a byte more each time
-			var at int
-			fmt.Sscanf(r.Header.Get("Range"), "bytes=%d-", &at)
-			w.Header().Set("Content-Range", fmt.Sprintf("bytes %d-299999/300000", at))
-			w.Header().Set("Content-Length", fmt.Sprint(300000-at))
-			code := http.StatusPartialContent
-			if at == 0 {
-				code = http.StatusOK
+		"attempts":                  {byteByByte, func(f *Fetcher) { f.Attempts, f.Connects = 100, 7 }, "the connection broke after 7: ", 7},
+		"attempts without progress": {byteByByte, func(*Fetcher) {}, "the connection broke after 4: ", 4},
+		"drips": {func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Length", "300000")
+			for r.Context().Err() == nil {
+				w.Write([]byte{1})
+				w.(http.Flusher).Flush()
+				time.Sleep(time.Millisecond)
 			}
-			w.WriteHeader(code)
-			w.Write([]byte{1})
-		}, func(f *Fetcher) { f.Connects = 7 }, "the connection broke after 7: ", 7},
+		}, func(f *Fetcher) { f.Attempts, f.Idle = 1, 100*time.Millisecond }, "too little came for too long", 1},
 		"time": {func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Length", "300000")
 			w.Write([]byte{1})

@@ -26,9 +26,6 @@ import (
 // when the process is killed.
 const lockName = ".lock"
 
-// errLocked says that another process holds a lock.
-var errLocked = errors.New("locked")
-
 // InUseError says that another process has claimed a folder.
 type InUseError struct{ Dir string }
 
@@ -177,7 +174,13 @@ func take(dir string, make bool) (*Folder, error) {
 			f.made = append(f.made, made...)
 		}
 		var info fs.FileInfo
-		if info, err = os.Stat(dir); err == nil && !info.IsDir() {
+		if info, err = os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+			if link := atomicfile.NoLink(dir); link != nil { // that leads nowhere
+				err = link
+				break
+			}
+		}
+		if err == nil && !info.IsDir() {
 			err = &fs.PathError{Op: "open", Path: dir, Err: errors.New("not a folder")}
 			break
 		}
@@ -187,7 +190,7 @@ func take(dir string, make bool) (*Folder, error) {
 			}
 			break
 		}
-		if lock(f.lock) != nil {
+		if atomicfile.Lock(f.lock) != nil {
 			err = &InUseError{Dir: dir}
 			f.lock.Close()
 			f.lock = nil

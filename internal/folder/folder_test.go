@@ -382,3 +382,16 @@ func TestSealed(t *testing.T) {
 		t.Errorf("with a further byte: %v", err)
 	}
 }
+
+// A link that leads nowhere is named, where a folder is asked for in its place.
+func TestDanglingLink(t *testing.T) {
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(filepath.Join(t.TempDir(), "none"), link); err != nil {
+		t.Skip(err)
+	}
+	_, err := Claim(link, func([]string) error { return nil })
+	var e *atomicfile.LinkError
+	if !errors.As(err, &e) || e.Path != link {
+		t.Errorf("error %v", err)
+	}
+}

@@ -52,6 +52,26 @@ func (t *Trial) Check() error {
 			within(v, -1-rounding, 1+rounding, "cosine[%d].per_param.%s", i, name)
 		}
 	}
+	for i, l := range t.Looks {
+		for name, n := range map[string]int{"moment": l.Moment, "step": l.Step, "batches": l.Batches, "samples": l.Samples, "dropped": l.Dropped, "unstable": l.Unstable} {
+			within(float64(n), 0, inf, "looks[%d].%s", i, name)
+		}
+		within(float64(l.Epoch), 0, inf, "looks[%d].epoch", i)
+		if n := len(l.Gradients); err == nil && len(l.Cosines) != n {
+			err = fmt.Errorf("looks[%d].cosines: expected %d rows, one for each of its gradients, found %d", i, n, len(l.Cosines))
+		}
+		for j, row := range l.Cosines {
+			if n := len(l.Gradients); err == nil && len(row) != n {
+				err = fmt.Errorf("looks[%d].cosines[%d]: expected %d numbers, one for each of its gradients, found %d", i, j, n, len(row))
+			}
+			for k, v := range row {
+				within(float64(v), -1-rounding, 1+rounding, "looks[%d].cosines[%d][%d]", i, j, k)
+			}
+		}
+		for j, v := range l.Views {
+			within(float64(v.Cosine), -1-rounding, 1+rounding, "looks[%d].views[%d].cosine", i, j)
+		}
+	}
 	return err
 }
 

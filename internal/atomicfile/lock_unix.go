@@ -1,6 +1,6 @@
 //go:build linux || darwin || freebsd || netbsd || openbsd || dragonfly
 
-package folder
+package atomicfile
 
 import (
 	"errors"
@@ -8,16 +8,16 @@ import (
 	"syscall"
 )
 
-// lock reserves a file for this process until it is closed. A file system that cannot
-// lock is no reason not to work.
-func lock(f *os.File) error {
+// Lock reserves an open file for this process until it is closed, or returns ErrLocked. A file system that cannot
+// Lock is no reason not to work.
+func Lock(f *os.File) error {
 	for {
 		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 		switch {
 		case errors.Is(err, syscall.EINTR):
 			continue
 		case errors.Is(err, syscall.EWOULDBLOCK):
-			return errLocked
+			return ErrLocked
 		}
 		return nil
 	}
