@@ -29,6 +29,7 @@ type analyzeFlags struct {
 	sample                          int
 	input                           []float64
 	tol, unique, slow, noise        float64
+	effort                          float64
 	drive                           string
 	seed                            uint64
 }
@@ -62,11 +63,16 @@ type analyzeResult struct {
 	Elsewhere int            `json:"elsewhere"` // of them that settled at no fixed point
 	Gone      int            `json:"unbounded"` // of these that left all bounds
 	// Unsettled of the random states have come to no cycle either: chaos, quasi-periodic or too slow.
-	Unsettled int             `json:"unsettled"`
-	Cycles    []analyzedCycle `json:"cycles"`
-	Edges     []analyzedEdge  `json:"edges"` // from unstable points, along each unstable direction; null beyond MaxDense units
-	Loops     *analyzedLoops  `json:"loops"` // null for a network without feedback loops
-	Figures   []string        `json:"figures"`
+	Unsettled int `json:"unsettled"`
+	// Stopped of the random states were still on their way when the evaluations that they are allowed were spent, and are on no
+	// cycle known; they count as unsettled.
+	Stopped int `json:"stopped"`
+	// Notes say what was not done, or less than was asked for, and why.
+	Notes   []string        `json:"notes"`
+	Cycles  []analyzedCycle `json:"cycles"`
+	Edges   []analyzedEdge  `json:"edges"` // from unstable points, along each unstable direction; null beyond MaxDense units
+	Loops   *analyzedLoops  `json:"loops"` // null for a network without feedback loops
+	Figures []string        `json:"figures"`
 
 	net   *deq.Layer[float64]
 	x     []float64
@@ -181,6 +187,11 @@ error of 1e-5 of its norm, of 1e-7 for exponents, whose stated errors contain wh
 is: one with the leak α has dz/dt = −z + f(z) = α(−z + F(z)), its time counted in steps of the trained map, and as a
 map it is that step of Euler's method, dt = ατ.
 
+Where rates are very different, rate dynamics are stiff: random states and edges then go by the implicit method SDIRK4 as soon as that takes
+fewer evaluations for the same error, and the exponents at a point of rest are those of its Jacobian. The evaluations are
+bounded: those of exponents by 1000 for a unit of time, those of a state by 10,000 and 20 to 200 for a unit of time, by the number of states and units. What is
+stopped or left out for that is said in notes, with the rates, what is allowed and what it would take; --effort allows more.
+
 At a point on kinks of the cell, such as the rest state of a relu network without biases, there is no Jacobian: it is
 stable if the one-sided derivative, followed along many directions, comes back from all of them; n_kinks counts them.
 
@@ -248,6 +259,7 @@ their bulk.`,
 	flags.Lookup("input").DefValue = ""
 	flags.StringVar(&f.drive, "drive", "", "`FILE` with an array x [steps, inputs] that drives the network while its exponents are measured, over and over again: a row a step, or with rate dynamics 0.1 units of time")
 	flags.Float64Var(&f.noise, "noise", 0, "standard deviation `SD` of noise that is added to each input at each such step, drawn from --seed")
+	flags.Float64Var(&f.effort, "effort", 1, "factor `F` of the evaluations of the network that are allowed with rate dynamics, for random states, unstable directions, cycles and exponents")
 	flags.Uint64Var(&f.seed, "seed", 0, "seed of everything random")
 	flags.StringVar(&f.out, "out", "", "`DIR` for the figures")
 	p.jsonFlag(cmd)
@@ -270,6 +282,8 @@ func (f analyzeFlags) check() error {
 		return fmt.Errorf("--lyapunov, --starts, --basins and --sample: expected at least 0, 1, 0 and 0, found %d, %d, %d and %d", f.lyapunov, f.starts, f.basins, f.sample)
 	case !(f.tol > 0 && f.tol < 1):
 		return fmt.Errorf("--tol: expected a number above 0 and below 1, found %g", f.tol)
+	case !(f.effort > 0) || math.IsInf(f.effort, 1):
+		return fmt.Errorf("--effort: expected a positive number, found %g", f.effort)
 	case !(f.unique >= 0) || math.IsInf(f.unique, 1) || !(f.slow >= 0) || math.IsInf(f.slow, 1):
 		return fmt.Errorf("--unique and --slow: expected numbers from 0 on, found %g and %g", f.unique, f.slow)
 	case f.steps < 20 || f.steps > stability.MaxSteps-1000:
@@ -289,7 +303,7 @@ func (p *program) readAnalyzed(path string, f analyzeFlags, activation bool) (*a
 	r := &analyzeResult{
 		File: path, Model: f.activation, Dynamics: f.dynamics, FixedPoints: []analyzedPoint{}, Radius: train.Number(math.NaN()),
 		KaplanYorke: train.Number(math.NaN()), KaplanYorkeRange: [2]train.Number{train.Number(math.NaN()), train.Number(math.NaN())},
-		Lyapunov: []train.Number{}, LyapunovSE: []train.Number{}, Edges: []analyzedEdge{}, Cycles: []analyzedCycle{}, Figures: []string{},
+		Lyapunov: []train.Number{}, LyapunovSE: []train.Number{}, Edges: []analyzedEdge{}, Cycles: []analyzedCycle{}, Figures: []string{}, Notes: []string{},
 	}
 	compiled := deq.Config{Batch: analyzeBatch, Shard: analyzeBatch / 2}
 	if train.IsCheckpoint(path) {
@@ -370,7 +384,7 @@ func (p *program) analyze(ctx context.Context, r *analyzeResult, starts []float6
 	if err != nil {
 		return err
 	}
-	settle := stability.Basins{Dynamics: f.dynamics}
+	settle := stability.Basins{Dynamics: f.dynamics, Effort: f.effort}
 	ends, err := stability.Run(ctx, l, r.x, stability.RandomStates(l, f.basins, 1, f.seed), r.found, settle)
 	if err != nil {
 		return err
@@ -378,6 +392,7 @@ func (p *program) analyze(ctx context.Context, r *analyzeResult, starts []float6
 	r.Basins = f.basins
 	basin := make([]int, len(r.found))
 	var wandering []float64 // states that are at no fixed point: of the random ones, then of the edges
+	var stopped []bool      // of the random ones
 	for i, e := range ends.At {
 		switch {
 		case e != stability.Nowhere:
@@ -388,6 +403,7 @@ func (p *program) analyze(ctx context.Context, r *analyzeResult, starts []float6
 		default:
 			r.Elsewhere++
 			wandering = append(wandering, ends.Last[i*l.Units:(i+1)*l.Units]...)
+			stopped = append(stopped, ends.Stopped[i])
 		}
 	}
 	for i, point := range r.found {
@@ -456,9 +472,10 @@ func (p *program) analyze(ctx context.Context, r *analyzeResult, starts []float6
 		return err
 	}
 	var leads []int // edges of the last of the wandering states
+	var cut error   // of edges that were stopped
 	if r.Units <= stability.MaxDense {
 		edges, err := stability.Graph(ctx, l, r.x, r.found, 1e-3, settle)
-		if err != nil {
+		if cut = err; edges == nil && err != nil {
 			return err
 		}
 		for _, e := range edges {
@@ -471,11 +488,21 @@ func (p *program) analyze(ctx context.Context, r *analyzeResult, starts []float6
 	} else {
 		r.Edges = nil
 	}
-	if err := r.findCycles(ctx, wandering, leads); err != nil {
+	if err := r.findCycles(ctx, wandering, stopped, leads, f.effort); err != nil {
 		return err
 	}
+	if slices.ContainsFunc(r.Edges, func(e analyzedEdge) bool { return e.To == stability.Nowhere && e.Cycle == nil }) {
+		if err := r.note("where unstable directions lead", cut); err != nil {
+			return err
+		}
+	}
+	if r.Stopped > 0 {
+		if err := r.note("random states", ends.Stiff); err != nil {
+			return err
+		}
+	}
 	if f.lyapunov > 0 {
-		if err := r.measureLyapunov(ctx, f); errors.Is(err, stability.ErrUnbounded) {
+		if err := r.note("exponents", r.measureLyapunov(ctx, f)); errors.Is(err, stability.ErrUnbounded) {
 			p.log.Warn("there are no Lyapunov exponents", "reason", err)
 		} else if err != nil {
 			return err
@@ -487,10 +514,21 @@ func (p *program) analyze(ctx context.Context, r *analyzeResult, starts []float6
 	return r.draw(ctx, f)
 }
 
-// findCycles looks where states go that are at no fixed point: random ones and then the ends of some edges.
-func (r *analyzeResult) findCycles(ctx context.Context, states []float64, edges []int) error {
-	cycles, ends, err := stability.Cycles(ctx, r.net, r.x, states, stability.Cycling{Dynamics: r.Dynamics})
-	if err != nil {
+// note keeps what an error says of something that was done in part, as rates are too different, and returns any other.
+func (r *analyzeResult) note(of string, err error) error {
+	stiff := (*stability.StiffError)(nil)
+	if !errors.As(err, &stiff) {
+		return err
+	}
+	r.Notes = append(r.Notes, of+": "+stiff.Error())
+	return nil
+}
+
+// findCycles looks where states go that are at no fixed point: random ones, of which some were stopped, and then the ends of some
+// edges.
+func (r *analyzeResult) findCycles(ctx context.Context, states []float64, stopped []bool, edges []int, effort float64) error {
+	cycles, ends, err := stability.Cycles(ctx, r.net, r.x, states, stability.Cycling{Dynamics: r.Dynamics, Effort: effort})
+	if err = r.note("cycles", err); err != nil {
 		return err
 	}
 	for _, c := range cycles {
@@ -507,7 +545,9 @@ func (r *analyzeResult) findCycles(ctx context.Context, states []float64, edges 
 	for i, e := range ends {
 		switch {
 		case i < random && e == stability.Nowhere:
-			r.Unsettled++
+			if r.Unsettled++; stopped[i] {
+				r.Stopped++
+			}
 		case i < random && e == stability.Unbounded:
 			r.Gone++
 		case i < random:
@@ -646,6 +686,9 @@ func (p *program) printAnalysis(r *analyzeResult) error {
 		}
 	}
 	r.printLyapunov(p.stdout, unit)
+	for _, note := range r.Notes {
+		fmt.Fprintln(p.stdout, "note:", note)
+	}
 	for _, f := range r.Figures {
 		fmt.Fprintln(p.stdout, f)
 	}

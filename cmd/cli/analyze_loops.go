@@ -116,7 +116,7 @@ func (r *analyzeResult) analyzeLoops(ctx context.Context, settle stability.Basin
 		out.Along[i].To = to
 	}
 	r.Loops = out
-	return err
+	return r.note("feedback loops", err)
 }
 
 func numbers(v []float64) []train.Number {

@@ -115,8 +115,8 @@ func (r *analyzeResult) measureLyapunov(ctx context.Context, f analyzeFlags) err
 	}
 	l.Params.CopyFrom(r.net.Params)
 	l.Updated()
-	found, err := stability.Exponents(ctx, l, r.drive(f.seed), nil, stability.Lyapunov{Dynamics: f.dynamics, K: k, Steps: f.steps, Seed: f.seed})
-	if err != nil {
+	found, err := stability.Exponents(ctx, l, r.drive(f.seed), nil, stability.Lyapunov{Dynamics: f.dynamics, K: k, Steps: f.steps, Effort: f.effort, Seed: f.seed})
+	if err != nil && found == nil {
 		return err
 	}
 	for _, e := range found {
@@ -131,7 +131,7 @@ func (r *analyzeResult) measureLyapunov(ctx context.Context, f analyzeFlags) err
 	r.KaplanYorke = train.Number(d.Value)
 	r.KaplanYorkeRange = [2]train.Number{train.Number(d.Lo), train.Number(d.Hi)}
 	r.Neutral = d.Neutral
-	return nil
+	return err
 }
 
 // printLyapunov prints the exponents and the dimension.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 
 	"attractor/deq"
 	"attractor/internal/kernels"
@@ -18,6 +19,7 @@ import (
 type Basins struct {
 	Dynamics string  `default:"map" doc:"the map z ← f(z), or the rate dynamics dz/dt = −z + f(z), by steps of a local error of 1e-5" choices:"map,rate"`
 	Steps    int     `default:"1000" doc:"steps of the map, or units of time, until a state that has not settled counts as settling nowhere"`
+	Effort   float64 `default:"1" doc:"factor of the evaluations of f that the states are allowed with the rate dynamics, which are 10,000 of each, and for a unit of time 20 to 200, by the number of units and of states"`
 	Near     float64 `default:"0.01" doc:"root mean square difference of units from a stable point within which a state has settled there"`
 }
 
@@ -27,13 +29,14 @@ const Nowhere = -1
 // Settle runs states [any number, units] under the input x (nil: 0), and returns for each the index of the
 // one among the points that it comes to, or Nowhere. That is a stable point or one that is marginal, or a continuum, if it has come
 // to within Near and rests. A state that still creeps straight to a stable or a marginal point when the steps are over, as the
-// linear part there is too weak to bring it nearer, counts there if it is within ten times Near.
+// linear part there is too weak to bring it nearer, counts there if it is within ten times Near. Where states were stopped early
+// the error is a *StiffError, and the result what there is.
 func Settle[T deq.Float](ctx context.Context, l *deq.Layer[T], x, states []T, points []FixedPoint, o Basins) ([]int, error) {
 	ends, err := Run(ctx, l, x, states, points, o)
 	if err != nil {
 		return nil, err
 	}
-	return ends.At, nil
+	return ends.At, ends.err()
 }
 
 // Ends are where states have come to.
@@ -41,13 +44,25 @@ type Ends[T deq.Float] struct {
 	At   []int  // as Settle has it
 	Last []T    // the states at the end, 0 of those that left all bounds [any number, units]
 	Gone []bool // which did
+	// Stopped are the states that have settled nowhere when the evaluations of f which they are allowed were spent, of the rate
+	// dynamics: where they go is not known.
+	Stopped []bool
+	Stiff   *StiffError // says so; nil without any
 }
 
-// Run is Settle, and returns the states at the end too.
+// err is Stiff.
+func (e *Ends[T]) err() error {
+	if e.Stiff == nil {
+		return nil
+	}
+	return e.Stiff
+}
+
+// Run is Settle, and returns the states at the end too, and which were stopped in place of an error.
 func Run[T deq.Float](ctx context.Context, l *deq.Layer[T], x, states []T, points []FixedPoint, o Basins) (*Ends[T], error) {
 	o = options.WithDefaults(o)
-	if o.Dynamics != "map" && o.Dynamics != "rate" || o.Steps < 1 || !(o.Near > 0) {
-		return nil, fmt.Errorf("stability: basins: expected map or rate dynamics, at least 1 step and a positive distance, found %q, %d and %g", o.Dynamics, o.Steps, o.Near)
+	if o.Dynamics != "map" && o.Dynamics != "rate" || o.Steps < 1 || !(o.Near > 0) || !(o.Effort > 0) {
+		return nil, fmt.Errorf("stability: basins: expected map or rate dynamics, at least 1 step and a positive distance and effort, found %q, %d, %g and %g", o.Dynamics, o.Steps, o.Near, o.Effort)
 	}
 	if x == nil {
 		x = make([]T, l.Inputs)
@@ -58,14 +73,21 @@ func Run[T deq.Float](ctx context.Context, l *deq.Layer[T], x, states []T, point
 	ends := &Ends[T]{Last: append([]T(nil), states...)}
 	err := s.batches(ends.Last, func(z []T) error {
 		lost := make([]bool, len(z)/n)
-		there, before := make([]int, len(z)/n), append([]T(nil), z...)
+		there, before := slices.Repeat([]int{Nowhere}, len(z)/n), append([]T(nil), z...)
 		var failed error
-		err := run(ctx, l, x, z, o.Dynamics, 1, o.Steps, func(step int, gone []bool) bool {
+		within := newAllowance(len(z)/n, n, len(states)/n, float64(o.Steps), o.Effort)
+		err := runWithin(ctx, l, x, z, o.Dynamics, 1, o.Steps, within, func(step int, gone []bool) bool {
 			if step%every != 0 && step != o.Steps {
 				return true
 			}
 			wandering := false
 			for b := range there {
+				if within.spent[b] {
+					if there[b] == Nowhere && !gone[b] {
+						there[b] = nearestStable(widen(z[b*n:(b+1)*n]), points, o.Near)
+					}
+					continue
+				}
 				if there[b] = Nowhere; !gone[b] {
 					now, was := widen(z[b*n:(b+1)*n]), widen(before[b*n:(b+1)*n])
 					there[b] = nearestStable(now, points, o.Near)
@@ -81,10 +103,44 @@ func Run[T deq.Float](ctx context.Context, l *deq.Layer[T], x, states []T, point
 			copy(lost, gone)
 			return wandering
 		})
+		first := len(ends.At)
 		ends.At, ends.Gone = append(ends.At, there...), append(ends.Gone, lost...)
+		for b, spent := range within.spent {
+			spent = spent && there[b] == Nowhere && !lost[b]
+			if ends.Stopped = append(ends.Stopped, spent); spent {
+				ends.stop(first+b, within.time[b], within.most, float64(o.Steps))
+			}
+		}
 		return cmp.Or(failed, err)
 	})
+	if err == nil && ends.Stiff != nil {
+		err = ends.tell(ctx, l, x)
+	}
 	return ends, err
+}
+
+// stop notes that a state was stopped at a time of all.
+func (e *Ends[T]) stop(i int, time, evals, all float64) {
+	if e.Stiff == nil {
+		e.Stiff = &StiffError{Allowed: evals, time: time, all: all, state: i}
+	}
+	if s := e.Stiff; time < s.time {
+		s.time, s.state = time, i
+	}
+}
+
+// tell says what has come of those that were stopped, and why.
+func (e *Ends[T]) tell(ctx context.Context, l *deq.Layer[T], x []T) error {
+	s := e.Stiff
+	count := 0
+	for _, stopped := range e.Stopped {
+		if stopped {
+			count++
+		}
+	}
+	s.Needed = s.Allowed * s.all / max(s.time, 1e-12*s.all)
+	s.What = fmt.Sprintf("%d of %d states were stopped before they settled, at %.3g of %g units of time at the earliest", count, len(e.At), s.time, s.all)
+	return rates(ctx, l, x, e.Last[s.state*l.Units:(s.state+1)*l.Units], s)
 }
 
 // distanceTo is the root mean square difference of the units.
@@ -180,7 +236,7 @@ type Edge struct {
 
 // Graph perturbs each unstable fixed point along every unstable direction, forwards and backwards by size in the root
 // mean square of the units, and returns where the dynamics lead from there. Of a complex pair both real
-// directions of its plane are taken.
+// directions of its plane are taken. Where states were stopped early the error is a *StiffError, as that of Settle.
 func Graph[T deq.Float](ctx context.Context, l *deq.Layer[T], x []T, points []FixedPoint, size float64, o Basins) ([]Edge, error) {
 	var edges []Edge
 	var states []T
@@ -214,7 +270,7 @@ func Graph[T deq.Float](ctx context.Context, l *deq.Layer[T], x []T, points []Fi
 			edges[i].Last = widen(ends.Last[i*l.Units : (i+1)*l.Units])
 		}
 	}
-	return edges, nil
+	return edges, ends.err()
 }
 
 // unstable returns unit vectors of the unstable directions of a point, by eigenvalue: of a pair the

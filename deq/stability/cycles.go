@@ -2,6 +2,7 @@ package stability
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"math/cmplx"
@@ -18,6 +19,7 @@ import (
 type Cycling struct {
 	Dynamics string  `default:"map" doc:"the map z ← f(z), or the rate dynamics dz/dt = −z + f(z)" choices:"map,rate"`
 	Longest  int     `doc:"longest period, in steps of the map or units of time (default 1000 and 200)"`
+	Effort   float64 `default:"1" doc:"factor of the evaluations of f that are allowed with the rate dynamics"`
 	Near     float64 `default:"0.01" doc:"root mean square difference of units within which a state has come back, and is on a cycle"`
 }
 
@@ -52,7 +54,8 @@ const Unclear = "unclear"
 // Cycles finds on which cycles the states [any number, units] are, up to Near, under the input x (nil: 0). It lets them run until they
 // come back to where they were, goes on from there by Newton's method for z = f(… f(z)), and returns for each state the index of its
 // cycle, Unbounded, or Nowhere: what comes back to no place is chaotic, quasi-periodic, or too slow. A cycle that repels states counts only
-// for those that are on it to rounding.
+// for those that are on it to rounding. Where cycles of the rate dynamics take more evaluations of f to follow than are allowed, the
+// error is a *StiffError, and the result what there is.
 func Cycles[T deq.Float](ctx context.Context, l *deq.Layer[T], x, states []T, o Cycling) (cycles []Cycle, ends []int, err error) {
 	o = options.WithDefaults(o)
 	if o.Longest == 0 {
@@ -66,7 +69,7 @@ func Cycles[T deq.Float](ctx context.Context, l *deq.Layer[T], x, states []T, o 
 	if x == nil {
 		x = make([]T, l.Inputs)
 	}
-	c := &cycling[T]{Cycling: o, search: &search[T]{Finder: Finder{Dynamics: "map"}, layer: l, x: x}}
+	c := &cycling[T]{Cycling: o, search: &search[T]{Finder: Finder{Dynamics: "map"}, layer: l, x: x}, all: len(states) / l.Units}
 	n := l.Units
 	for first := 0; first < len(states); first += l.Batch() * n {
 		z := states[first:min(first+l.Batch()*n, len(states))]
@@ -98,6 +101,9 @@ func Cycles[T deq.Float](ctx context.Context, l *deq.Layer[T], x, states []T, o 
 			ends = append(ends, end)
 		}
 	}
+	if c.stiff != nil {
+		return c.cycles, ends, c.stiff
+	}
 	return c.cycles, ends, nil
 }
 
@@ -118,10 +124,14 @@ func (c *cycling[T]) orbits(ctx context.Context, states []T) (ends []int, err er
 			if p.gone {
 				break
 			}
-			if c.failed >= most {
+			if c.failed >= most || c.stiff != nil {
 				break
 			}
-			if end, err = c.orbit(ctx, widen(states[b*n:(b+1)*n]), period, p.size); err != nil {
+			end, err = c.orbit(ctx, widen(states[b*n:(b+1)*n]), period, p.size)
+			if over := (*overrun)(nil); errors.As(err, &over) {
+				end, err = Nowhere, c.refuse(ctx, states[b*n:(b+1)*n], period, over)
+			}
+			if err != nil {
 				return nil, err
 			}
 			if end != Nowhere {
@@ -141,6 +151,16 @@ type cycling[T deq.Float] struct {
 	*search[T]
 	cycles []Cycle
 	failed int // states that come near to where they were without a cycle
+	all    int // states
+	stiff  *StiffError
+}
+
+// refuse notes that a period takes too many evaluations of f.
+func (c *cycling[T]) refuse(ctx context.Context, z []T, period float64, over *overrun) error {
+	c.stiff = &StiffError{
+		What: fmt.Sprintf("the cycle of a state that comes back after %.4g units of time, and others, were not followed", period), Needed: over.cost * period, Allowed: orbitEvals * c.Effort,
+	}
+	return rates(ctx, c.layer, c.x, z, c.stiff)
 }
 
 // comeback says that a state comes back.

@@ -9,6 +9,8 @@ import (
 
 	"attractor/deq"
 	"attractor/internal/kernels"
+
+	"gonum.org/v1/gonum/mat"
 )
 
 // ErrUnbounded is wrapped by the error about a trajectory that leaves all bounds.
@@ -22,10 +24,19 @@ const trajectoryTol = 1e-5
 // says so: it sees them at the begin, and then so many times after each step of the map, or after so much
 // time. Rows that leave all bounds are gone: they are 0 from then on.
 func run[T deq.Float](ctx context.Context, l *deq.Layer[T], x, z []T, dynamics string, every float64, times int, look func(step int, gone []bool) bool) error {
-	m := mover[T]{layer: l, xs: slices.Repeat(x, len(z)/l.Units), z: z, gone: make([]bool, len(z)/l.Units), tol: trajectoryTol}
+	return runWithin(ctx, l, x, z, dynamics, every, times, newAllowance(len(z)/l.Units, l.Units, len(z)/l.Units, every*float64(times), 1), look)
+}
+
+// runWithin is run with an allowance.
+func runWithin[T deq.Float](ctx context.Context, l *deq.Layer[T], x, z []T, dynamics string, every float64, times int, within *allowance, look func(step int, gone []bool) bool) error {
+	m := mover[T]{layer: l, xs: slices.Repeat(x, len(z)/l.Units), z: z, gone: make([]bool, len(z)/l.Units), tol: trajectoryTol, within: within}
 	move := m.step
 	if dynamics == "rate" {
 		m.begin()
+		m.jacobian = nil
+		if l.Units <= MaxDense {
+			m.jacobian = m.derivative
+		}
 		move = func() error { return m.flow(ctx, every) }
 	}
 	for t := 0; ; t++ {
@@ -50,11 +61,15 @@ type mover[T deq.Float] struct {
 
 	next []T // scratch of step
 
-	runge   rungeKutta[T]
-	slope   []T       // dz/dt [rows, units], nil where it is not known
-	h       []float64 // step that comes next, by row
-	current []T       // rows under way [≤ rows, units]
-	slopes  []T       // their dz/dt
+	runge    rungeKutta[T]
+	slope    []T       // dz/dt [rows, units], nil where it is not known
+	h        []float64 // step that comes next, by row
+	within   *allowance
+	contests []contest[T] // by row
+	// jacobian is that of the field at a state; nil where it is not to be had.
+	jacobian func(z []T) (*mat.Dense, error)
+	current  []T // rows under way [≤ rows, units]
+	slopes   []T // their dz/dt
 }
 
 // step makes one of the map.
@@ -90,6 +105,11 @@ func (m *mover[T]) row(b int) []T { return m.z[b*m.layer.Units : (b+1)*m.layer.U
 func (m *mover[T]) begin() {
 	m.runge = rungeKutta[T]{width: m.layer.Units, field: m.rate}
 	m.h = slices.Repeat([]float64{0.1}, len(m.gone))
+	m.contests = make([]contest[T], len(m.gone))
+	m.jacobian = m.differences
+	if m.within == nil {
+		m.within = newAllowance(len(m.gone), 1, 1, math.Inf(1), 1)
+	}
 }
 
 // rate is −z + f(z).
@@ -118,13 +138,20 @@ func (m *mover[T]) flow(ctx context.Context, time float64) error {
 	left := make([]float64, len(m.gone))
 	var under []int // way
 	for b := range m.gone {
-		if left[b] = time; !m.gone[b] {
+		if left[b] = time; !m.gone[b] && !m.within.spent[b] {
 			under = append(under, b)
 		}
 	}
 	for h := make([]float64, 0, len(under)); len(under) > 0; {
 		if err := ctx.Err(); err != nil {
 			return fmt.Errorf("stability: dynamics: %w", err)
+		}
+		var err error
+		if under, err = m.leap(ctx, under, left, tol, time); err != nil {
+			return err
+		}
+		if len(under) == 0 {
+			return nil
 		}
 		h, m.current, m.slopes = h[:0], m.current[:0], m.slopes[:0]
 		for _, b := range under {
@@ -145,8 +172,11 @@ func (m *mover[T]) flow(ctx context.Context, time float64) error {
 				copy(m.row(b), next)
 				copy(m.slope[b*n:(b+1)*n], own(last))
 				left[b] -= h[i]
+				m.within.time[b] += h[i]
 				ended = left[b] <= 1e-12*time
 			}
+			ended = m.within.take(b, explicitEvals) || ended
+			m.judge(b)
 			if next := control(h[i], off); off > 1 || h[i] == m.h[b] || next < m.h[b] { // not of one that the time cut
 				m.h[b] = next
 			}

@@ -31,6 +31,9 @@ type glide[T deq.Float] struct {
 	known    bool      // that it is
 	resting  []float64 // exponents where it rests, once it does
 	restX    []T       // with this input
+	pace     pace
+
+	restError []float64 // of resting, where an implicit method has come there
 }
 
 func newGlide[T deq.Float](f *flow[T]) *glide[T] {
@@ -100,6 +103,9 @@ func (g *glide[T]) move(ctx context.Context, t, last int, measure func(i int, gr
 			return t, err
 		}
 		off := g.error()
+		if err := g.pace.count(off <= 1, h); err != nil {
+			return t, err
+		}
 		if next := control(h, off); off > 1 || h == g.h || next < g.h || math.IsNaN(off) { // not of one that the time cut
 			g.h = next
 		}

@@ -2,6 +2,7 @@ package stability
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -17,12 +18,13 @@ import (
 
 // Lyapunov are the options of Exponents.
 type Lyapunov struct {
-	Dynamics string `default:"map" doc:"the map z ← f(z), or the rate dynamics dz/dt = −z + f(z) in steps of 0.1 units of time, each with the input of its own" choices:"map,rate"`
-	K        int    `default:"1" doc:"exponents wanted, the largest first; at most there are as many as units"`
-	Steps    int    `default:"20000" doc:"steps over which they are averaged"`
-	Warmup   int    `default:"1000" doc:"steps before those, in which the state comes to the attractor and the tangents turn to their directions"`
-	Blocks   int    `default:"20" doc:"parts of the steps from whose means the standard error is estimated"`
-	Seed     uint64 `doc:"of the initial tangents, and of the initial state from N(0,1) where none is given"`
+	Dynamics string  `default:"map" doc:"the map z ← f(z), or the rate dynamics dz/dt = −z + f(z) in steps of 0.1 units of time, each with the input of its own" choices:"map,rate"`
+	K        int     `default:"1" doc:"exponents wanted, the largest first; at most there are as many as units"`
+	Steps    int     `default:"20000" doc:"steps over which they are averaged"`
+	Warmup   int     `default:"1000" doc:"steps before those, in which the state comes to the attractor and the tangents turn to their directions"`
+	Blocks   int     `default:"20" doc:"parts of the steps from whose means the standard error is estimated"`
+	Effort   float64 `default:"1" doc:"factor of the evaluations of f that the rate dynamics are allowed, 1000 for a unit of time"`
+	Seed     uint64  `doc:"of the initial tangents, and of the initial state from N(0,1) where none is given"`
 }
 
 // MaxSteps is the largest number of steps, with those of the warm-up: a network of one unit takes an hour for it.
@@ -38,6 +40,8 @@ func (o Lyapunov) Validate() error {
 		return fmt.Errorf("k: expected at least 1 exponent, found %d", o.K)
 	case o.Warmup < 0 || o.Blocks < 2 || o.Steps < o.Blocks:
 		return fmt.Errorf("steps: expected at least one for each of 2 or more blocks and a warmup of at least 0, found %d in %d blocks after %d", o.Steps, o.Blocks, o.Warmup)
+	case !(o.Effort > 0) || math.IsInf(o.Effort, 1):
+		return fmt.Errorf("effort: expected a positive number, found %g", o.Effort)
 	case o.Steps > MaxSteps || o.Warmup > MaxSteps-o.Steps:
 		return fmt.Errorf("steps: expected at most %d with those of the warm-up, which takes the smallest network about an hour, found %d after %d", MaxSteps, o.Steps, o.Warmup)
 	}
@@ -80,7 +84,9 @@ type Exponent struct {
 // biases is, J is that of the piece on the side from which the state has come, along the tangent which began as z_0; where that
 // vanishes, along the direction that grows most of many. Of the rate dynamics the tangents follow dQ/dt = −Q + J(z, x)Q instead, integrated with
 // the state by the method of Dormand and Prince with a local error of 1e-7 and orthonormalised after each
-// of its steps; where the state rests they are Re λ − 1 of the eigenvalues λ of J.
+// of its steps; where the state rests they are Re λ − 1 of the eigenvalues λ of J. Where that takes more evaluations of f than
+// are allowed, as rates are very different, an implicit method brings the state to rest, if it comes to. If it does not,
+// the exponents are those of fewer steps, or there are none, and the error is a *StiffError that says so.
 //
 // drive gives the inputs, nil stands for 0: the exponents of a driven network are
 // those for its sequence of inputs. z0 [units] is the state at first, nil stands for a random one. All exponents of
@@ -100,7 +106,17 @@ func Exponents[T deq.Float](ctx context.Context, l *deq.Layer[T], drive Drive[T]
 	var g *glide[T]
 	if o.Dynamics == "rate" {
 		g = newGlide(f)
+		g.allow(o)
 	}
+	out, err := f.measure(ctx, g, o)
+	if over := (*overrun)(nil); errors.As(err, &over) {
+		return g.hurry(ctx, o, over)
+	}
+	return out, err
+}
+
+// measure measures the exponents, by the map where g is nil.
+func (f *flow[T]) measure(ctx context.Context, g *glide[T], o Lyapunov) (_ []Exponent, err error) {
 	k := f.k
 	out := make([]Exponent, k)
 	sums := make([][]float64, k) // by block
@@ -157,10 +173,13 @@ func Exponents[T deq.Float](ctx context.Context, l *deq.Layer[T], drive Drive[T]
 		if math.IsNaN(sd) { // of blocks that are equal, but for rounding
 			sd = 0
 		}
-		out[i].StdErr = stat.StdErr(sd, float64(o.Blocks)) + drift(s) + float64(l.Units)*unit[T]()
+		out[i].StdErr = stat.StdErr(sd, float64(o.Blocks)) + drift(s) + float64(f.layer.Units)*unit[T]()
 		if g != nil {
 			out[i].Value /= step
 			out[i].StdErr = out[i].StdErr/step + g.off[i]/(step*float64(o.Steps))
+			if g.restError != nil {
+				out[i].StdErr += g.restError[i]
+			}
 		}
 	}
 	if g != nil { // a flow is regular

@@ -28,10 +28,11 @@ type passes struct {
 
 // passing finds when states of the rate dynamics come back through the plane across their way, near to where they were.
 func (c *cycling[T]) passing(ctx context.Context, states []T) ([]passes, error) {
-	const (
-		every = 0.1 // units of time between looks
-		most  = 4   // times that are kept
-	)
+	const most = 4 // times that are kept
+	every, err := c.lookTime(ctx, states)
+	if err != nil {
+		return nil, err
+	}
 	n := c.layer.Units
 	root := math.Sqrt(float64(n))
 	z := append([]T(nil), states...)
@@ -47,12 +48,13 @@ func (c *cycling[T]) passing(ctx context.Context, states []T) ([]passes, error) 
 	before, side := append([]T(nil), z...), make([]float64, len(out))
 	over := make([]bool, len(out))
 	times := int(math.Round(float64(c.Longest) / every))
-	err := run(ctx, c.layer, c.x, z, "rate", every, times, func(step int, gone []bool) bool {
+	within := newAllowance(len(out), n, c.all, float64(c.Longest), c.Effort)
+	err = runWithin(ctx, c.layer, c.x, z, "rate", every, times, within, func(step int, gone []bool) bool {
 		if step == 0 {
 			return true
 		}
 		for b := range out {
-			if out[b].gone = out[b].gone || gone[b]; over[b] || gone[b] {
+			if out[b].gone = out[b].gone || gone[b]; over[b] || gone[b] || within.spent[b] {
 				over[b] = true
 				continue
 			}
@@ -79,6 +81,34 @@ func (c *cycling[T]) passing(ctx context.Context, states []T) ([]passes, error) 
 	})
 	return out, err
 }
+
+// lookTime is how much time passes between looks at states: 0.1, or less where they turn faster than by a radian in it.
+func (c *cycling[T]) lookTime(ctx context.Context, states []T) (float64, error) {
+	const (
+		usual = 0.1
+		some  = 16
+	)
+	n := c.layer.Units
+	fastest := 0.0
+	states = append(make([]T, n), states[:min(len(states), some*n)]...)
+	for at := 0; at < len(states) && n <= mostTangents; at += n {
+		here, err := c.layer.At(c.x, states[at:at+n])
+		if err != nil {
+			return 0, err
+		}
+		values, err := Spectrum(ctx, here, 0)
+		if err != nil {
+			return 0, err
+		}
+		for _, v := range values {
+			fastest = max(fastest, imag(v))
+		}
+	}
+	return min(usual, 1/fastest), nil
+}
+
+// orbitEvals is how many evaluations of f one way along a cycle is allowed.
+const orbitEvals = 2e5
 
 // flow moves a state by a time of the rate dynamics with its derivative to where it was, which is left out without tangents; look,
 // which may be nil, sees the states on the way.
@@ -114,6 +144,7 @@ func (c *cycling[T]) flow(ctx context.Context, z []float64, time, tol float64, t
 		return nil, nil, err
 	}
 	tol = tolerated[T](tol)
+	pace := pace{most: orbitEvals * c.Effort, whole: time}
 	for t, h := 0.0, 0.05; t < time; {
 		if err := ctx.Err(); err != nil {
 			return nil, nil, fmt.Errorf("stability: cycles: %w", err)
@@ -126,6 +157,9 @@ func (c *cycling[T]) flow(ctx context.Context, z []float64, time, tol float64, t
 		for first := 0; first < len(y); first += n {
 			part := func(v []T) []T { return v[first : first+n] }
 			off = max(off, norm(part(runge.off))/(tol*(max(norm(part(y)), norm(part(runge.next)))+1e-6)))
+		}
+		if err := pace.count(off <= 1, step); err != nil {
+			return nil, nil, err
 		}
 		if next := control(step, off); off > 1 || step == h || next < h {
 			h = next
@@ -229,6 +263,11 @@ func (c *cycling[T]) orbit(ctx context.Context, z []float64, period, size float6
 	if !(math.Sqrt(kernels.SquaredDistance(at, z)) < 5*c.Near*root) {
 		return Nowhere, nil
 	}
+	if whole, err := c.leastPeriod(ctx, at, time, size); err != nil {
+		return Nowhere, err
+	} else if whole < time {
+		return c.orbit(ctx, at, whole, size)
+	}
 	_, other, err := c.flow(ctx, at, time, 100*orbitTol, true, nil)
 	if err != nil {
 		return Nowhere, err
@@ -293,6 +332,21 @@ func (c *cycling[T]) orbit(ctx context.Context, z []float64, period, size float6
 	}
 	c.cycles = append(c.cycles, cycle)
 	return len(c.cycles) - 1, nil
+}
+
+// leastPeriod is the part of a period after which the state has come back already.
+func (c *cycling[T]) leastPeriod(ctx context.Context, z []float64, period, size float64) (float64, error) {
+	const parts = 10
+	for k := parts; k > 1; k-- {
+		next, _, err := c.flow(ctx, z, period/float64(k), 1e-8, false, nil)
+		if err != nil {
+			return 0, err
+		}
+		if math.Sqrt(kernels.SquaredDistance(next, z)) < 1e-3*size*math.Sqrt(float64(len(z))) {
+			return period / float64(k), nil
+		}
+	}
+	return period, nil
 }
 
 // follow draws the path of a cycle.

@@ -1,0 +1,98 @@
+package stability_test
+
+import (
+	"errors"
+	"math"
+	"slices"
+	"testing"
+
+	"attractor/deq/stability"
+)
+
+// Stiff rate dynamics come to rest within the evaluations that are allowed, where they do by the exact solution, and the exponents
+// there are those of the Jacobian.
+func TestStiffRest(t *testing.T) {
+	tail := func(w float64) float64 { // z = tanh(w z) > 0
+		z := 1.0
+		for range 200 {
+			z = math.Tanh(w * z)
+		}
+		return z
+	}
+	z := tail(2)
+	for name, c := range map[string]struct {
+		activation string
+		w          []float64
+		want       []float64
+		rest       float64 // |z₂|
+	}{
+		"linear":    {"linear", diagonal(-1e4, 0.5, 0.9), []float64{-0.1, -0.5, -10001}, 0},
+		"fast":      {"tanh", diagonal(-1e8, 0.5, 0.9), []float64{-0.1, -0.5, -1e8 - 1}, 0},
+		"bistable":  {"tanh", diagonal(-1e6, 2), []float64{2*(1-z*z) - 1, -1e6 - 1}, z},
+		"turning":   {"tanh", []float64{-1e5, 0, 0, 0, 0.5, -2, 0, 2, 0.5}, []float64{-0.5, -0.5, -1e5 - 1}, 0},
+		"saturated": {"tanh", []float64{-1e6, 3e5, 0, 2}, []float64{2*(1-z*z) - 1, math.NaN()}, z},
+	} {
+		l := own(t, c.activation, c.w...)
+		found := exponents(t, l, nil, nil, stability.Lyapunov{Dynamics: "rate", K: len(c.want), Steps: 2000})
+		for i, e := range found {
+			if want := c.want[i]; want == want && !(math.Abs(e.Value-want) <= e.StdErr+1e-12*math.Abs(want)) || !(e.StdErr <= 1e-6) {
+				t.Errorf("%s: exponent %d is %+v, want %g", name, i, e, want)
+			}
+		}
+		n := len(c.want)
+		ends, err := stability.Run(ctx, l, nil, stability.RandomStates(l, 10, 1, 1), []stability.FixedPoint{}, stability.Basins{Dynamics: "rate", Steps: 300})
+		if err != nil || ends.Stiff != nil {
+			t.Errorf("%s: %v, %v", name, ends.Stiff, err)
+			continue
+		}
+		for b := range 10 {
+			if z := ends.Last[b*n+1]; !(math.Abs(math.Abs(z)-c.rest) <= 1e-4) {
+				t.Errorf("%s: state %d comes to %g", name, b, ends.Last[b*n:(b+1)*n])
+			}
+		}
+	}
+}
+
+// A stiff path is as near to the exact one as the error of its steps says: z₂ = e^{−t/2} slaves z₁ = c e^{−t/2}.
+func TestStiffPath(t *testing.T) {
+	const fast, across, time = 1e5, 3e4, 4
+	l := own(t, "linear", -fast, across, 0, 0.5)
+	want := math.Exp(-time / 2.0)
+	ends, err := stability.Run(ctx, l, nil, []float64{-1, 1}, nil, stability.Basins{Dynamics: "rate", Steps: time})
+	if err != nil || ends.Stiff != nil {
+		t.Fatal(ends.Stiff, err)
+	}
+	slaved := across / (fast + 0.5) * want
+	if z := ends.Last; !(math.Abs(z[1]-want) <= 1e-4*want) || !(math.Abs(z[0]-slaved) <= 1e-4*want) {
+		t.Errorf("came to %g, want %g and %g", z, slaved, want)
+	}
+}
+
+// What turns fast for ever is told to be too fast, with its rates; the cycle is found by what is allowed, and the exponents of fewer steps
+// agree with its multiplier.
+func TestStiffCycle(t *testing.T) {
+	l := own(t, "tanh", 1.5, -300, 300, 1.5)
+	ends, err := stability.Run(ctx, l, nil, []float64{0.01, 0}, nil, stability.Basins{Dynamics: "rate"})
+	if err != nil || !slices.Equal(ends.Stopped, []bool{true}) || ends.Stiff == nil || !(ends.Stiff.Fastest > 30) {
+		t.Fatalf("%v, %v, %v", ends.Stopped, ends.Stiff, err)
+	}
+	if _, err := stability.Settle(ctx, l, nil, []float64{0.01, 0}, nil, stability.Basins{Dynamics: "rate"}); !errors.As(err, new(*stability.StiffError)) {
+		t.Errorf("%v, want that it was stopped", err)
+	}
+	cycles, _, err := stability.Cycles(ctx, l, nil, ends.Last, stability.Cycling{Dynamics: "rate"})
+	if err != nil || len(cycles) != 1 || !(math.Abs(cycles[0].Period-0.0318668) <= 1e-6) {
+		t.Fatalf("cycles %+v, %v", cycles, err)
+	}
+	found, err := stability.Exponents(ctx, l, nil, nil, stability.Lyapunov{Dynamics: "rate", K: 2, Steps: 20000, Effort: 0.2})
+	if stiff := (*stability.StiffError)(nil); !errors.As(err, &stiff) || !(stiff.Needed > stiff.Allowed) || stiff.Allowed != 0.2*1000*2100 {
+		t.Fatalf("%v, %v", found, err)
+	}
+	for i, e := range found {
+		if want := []float64{0, math.Log(real(cycles[0].Multipliers[0])) / cycles[0].Period}[i]; !(math.Abs(e.Value-want) <= 4*e.StdErr) || !(e.StdErr < 0.1) {
+			t.Errorf("exponent %d is %+v, want %g", i, e, want)
+		}
+	}
+	if found, err := stability.Exponents(ctx, l, nil, nil, stability.Lyapunov{Dynamics: "rate", Effort: 0.01}); found != nil || !errors.As(err, new(*stability.StiffError)) {
+		t.Errorf("%v, %v: want a refusal", found, err)
+	}
+}
