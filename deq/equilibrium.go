@@ -140,7 +140,7 @@ func (e *Equilibrium[T]) relax(ctx context.Context, z []T, with Solver[T], watch
 	push func(s *shard[T], rows []int, z, fz []T) error, inside bool) (*solvers.Report, error) {
 	return e.solve(ctx, z, with, func(s *shard[T], n int) solvers.Problem[T] {
 		here := at[T]{id: e.layer.points.Add(1), x: e.inputs(s, n)}
-		p := solvers.Problem[T]{Batch: n, Dim: e.layer.Units}
+		p := solvers.Problem[T]{Batch: n, Dim: e.layer.Units, Known: true}
 		f := cell
 		if inside {
 			f = preActivation

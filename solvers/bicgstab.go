@@ -35,6 +35,7 @@ func (m BiCGStab[T]) Start(s Shape) (Stepper[T], error) {
 		at: make([]int, b), rows: make([]int, b), in: make([]T, b*n), out: make([]T, b*n),
 		s: make([]T, b*n), r: make([]T, b*n), shadow: make([]T, b*n), p: make([]T, b*n), q: make([]T, b*n),
 		rho: make([]float64, b), alpha: make([]float64, b), omega: make([]float64, b), target: make([]float64, b),
+		lengths: make([]float64, b),
 	}, nil
 }
 
@@ -47,12 +48,14 @@ type bicgstab[T Float] struct {
 	// by row of the iterate
 	s, r, shadow, p, q        []T // [batch, n]; s the solution from 0, q = (I − A)p
 	rho, alpha, omega, target []float64
+
+	lengths []float64 // [batch], packed
 }
 
 func (m *bicgstab[T]) Reset() {}
 
 func (m *bicgstab[T]) Bytes() int {
-	return m.product.bytes() + elemSize[T]()*7*len(m.r) + 8*6*len(m.at)
+	return m.product.bytes() + elemSize[T]()*7*len(m.r) + 8*7*len(m.at)
 }
 
 func (m *bicgstab[T]) row(x []T, i int) []T { return x[i*m.n : (i+1)*m.n] }
@@ -64,8 +67,21 @@ func (m *bicgstab[T]) times(it *Iterate[T], at []int, x []T) error {
 		copy(m.row(m.in, k), m.row(x, i))
 	}
 	in, out := m.in[:len(at)*m.n], m.out[:len(at)*m.n]
+	if !it.HasJVP() { // differences are for directions of unit length
+		for k := range at {
+			if m.lengths[k] = norm(m.row(in, k)); m.lengths[k] > 0 {
+				divide(m.row(in, k), m.lengths[k])
+			}
+		}
+	}
 	if err := m.product.apply(it, at, m.rows[:len(at)], in, out); err != nil {
 		return err
+	}
+	if !it.HasJVP() {
+		for k, i := range at {
+			kernels.Scale(m.row(out, k), T(m.lengths[k]), m.row(out, k))
+			copy(m.row(in, k), m.row(x, i))
+		}
 	}
 	kernels.Sub(out, in, out)
 	return nil

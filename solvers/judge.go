@@ -27,6 +27,10 @@ type course struct {
 	halfG, halfF float64 // and ‖g‖ and ‖f‖ then; 0 before
 	doubted      bool    // the stopping measure was met but not confirmed
 
+	// of rests
+	adrift bool    // the stopping measure was met with no fixed point within reach
+	driftG float64 // ‖g‖ when that was found last
+
 	notZero bool // 0 is no fixed point
 }
 
@@ -93,6 +97,12 @@ func (s *Solver[T]) judge(i int) error {
 		c.aboveEvals = s.evals[b]
 	}
 	reached := r <= 1
+	if reached && !(s.it.K == 0 && s.problem.Known) {
+		var err error
+		if reached, err = s.rests(i, g, f); err != nil {
+			return err
+		}
+	}
 	if reached && c.large(f, n) && max(g, rounding*s.eps*f) > t.absolute() {
 		var err error
 		if reached, err = s.confirms(i, g, f); err != nil {
@@ -100,13 +110,13 @@ func (s *Solver[T]) judge(i int) error {
 		}
 	}
 	switch {
-	case s.it.K == 0, reached, r > 1 && rank < c.best:
+	case s.it.K == 0, reached, (r > 1 || c.adrift) && rank < c.best:
 		s.keep(b, z, fz, rank, residual)
 	}
 	switch {
 	case reached:
 		s.status[b] = Converged
-	case s.status[b] != Unfinished: // confirms knows
+	case s.status[b] != Unfinished: // confirms or rests knows
 	case t.Growth > 0 && g > t.Growth*c.first && c.rises >= risen:
 		s.status[b] = Diverged
 	default:
@@ -116,6 +126,9 @@ func (s *Solver[T]) judge(i int) error {
 			}
 		}
 		s.status[b] = s.tires(i, r, f)
+	}
+	if end := s.status[b]; r <= 1 && c.adrift && end != Unfinished && end != Converged {
+		s.breakdown[b] = Drift
 	}
 	return nil
 }
@@ -167,7 +180,7 @@ func (s *Solver[T]) tires(i int, r, f float64) Status {
 	} else if evals+s.stepEvals > t.MaxEvals {
 		end = MaxEvals
 	}
-	away := r <= 1 && c.doubted || f > grown*c.size() && f > 1.5*c.earlierF
+	away := r <= 1 && (c.doubted || c.adrift) || f > grown*c.size() && f > 1.5*c.earlierF
 	if end != Unfinished && away && c.leastEvals < evals-evals/4 {
 		return Diverged
 	}

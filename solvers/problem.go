@@ -31,6 +31,10 @@ type Problem[T Float] struct {
 	// for, which methods may be aware of. It is optional, and not counted as an evaluation.
 	Outer func(rows []int, z, dz []T) error
 
+	// Known says that the initial states are fixed points of the map but for a slight change of it: those within the
+	// tolerance have converged without a further evaluation.
+	Known bool
+
 	// Splitting is what the operator-splitting methods need, and only they.
 	Splitting Splitting[T]
 }

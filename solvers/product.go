@@ -28,7 +28,7 @@ func (p *product[T]) linearise(it *Iterate[T]) error {
 	return nil
 }
 
-// apply writes J v to jv, both [len(at), dim], for the rows at of the iterate, which are
+// apply writes J v to jv, both [len(at), dim], the v of unit length where it is by differences, for the rows at of the iterate, which are
 // the samples rows.
 func (p *product[T]) apply(it *Iterate[T], at, rows []int, v, jv []T) error {
 	if it.HasJVP() {

@@ -12,7 +12,7 @@ type Status uint8
 
 const (
 	Unfinished Status = iota // the solve was broken off by an error or a cancellation
-	Converged                // at a fixed point: the stopping measure is at most 1, see Settings
+	Converged                // at a fixed point: the stopping measure is at most 1 and a fixed point within reach, see Settings
 	MaxEvals                 // the evaluations are used up
 	Stalled                  // no new best for a long time, or the method gave up
 	Diverged                 // the residual grew far beyond the first one, or the state runs off while it does not fall
@@ -25,7 +25,7 @@ var statusNames = [...]string{"unfinished", "converged", "max_evals", "stalled",
 // non_finite or unfinished.
 func (s Status) String() string { return name(statusNames[:], int(s), "Status") }
 
-// Breakdown says why a method gave a sample up; the sample's status is Stalled.
+// Breakdown says why a sample has not converged: why its method gave it up, with the status Stalled, or Drift with any.
 type Breakdown uint8
 
 const (
@@ -34,11 +34,12 @@ const (
 	Singular                // the linear system is singular to working precision
 	NoDescent               // no step length reduces the residual
 	ZeroDirection           // a recurrence divided by zero (BiCGStab's ρ or ω)
+	Drift                   // the residual is within the tolerance, but no fixed point is within reach, see Settings
 )
 
-var breakdownNames = [...]string{"none", "stagnation", "singular", "no_descent", "zero_direction"}
+var breakdownNames = [...]string{"none", "stagnation", "singular", "no_descent", "zero_direction", "drift"}
 
-// String returns none, stagnation, singular, no_descent or zero_direction.
+// String returns none, stagnation, singular, no_descent, zero_direction or drift.
 func (b Breakdown) String() string { return name(breakdownNames[:], int(b), "Breakdown") }
 
 // Reason says why a sample was handed from one method to the next.
@@ -67,6 +68,8 @@ func (r Reason) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
 // Remedy says what may help a sample that ended so, by the keys of the options; empty where nothing is known.
 func Remedy(s Status, why Breakdown) string {
 	switch {
+	case why == Drift && s != Converged:
+		return "the residual is within the tolerance, but changes so little with the state that no fixed point is near: there may be none; give atol where a small residual is enough, or raise max_evals"
 	case s == MaxEvals:
 		return "raise max_evals, or choose another solver"
 	case s == Stalled && why == NoBreakdown:

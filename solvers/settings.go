@@ -9,11 +9,20 @@ import (
 
 // Settings say when a solve stops. Zero fields mean the defaults.
 //
-// A sample has converged when its stopping measure r ≤ 1:
+// A sample has converged when its stopping measure r ≤ 1,
 //
 //	mixed  r = ‖g‖ / (atol + rtol·‖f‖)
 //	rel    r = ‖g‖ / (rtol·‖f‖)
 //	abs    r = ‖g‖ / atol
+//
+// and a fixed point is within reach: a small residual that the state cannot make up for is that of one which runs away
+// ever more slowly, as of z + e^−z, or creeps on for ever, as of max(z + 1e-9, 0) at 1. What is left to go, (I − J)⁻¹g, has to be
+// no more than the cube root of rtol of the state's size, at first or now, which contractions of a rate up to about
+// 1 − rtol^⅔ meet with the tolerance. The last move tells that where it can, without an evaluation; a state that does so
+// at first, or has moved far or hardly changed its residual, is looked at by up to five, and again whenever ‖g‖ has halved; one that
+// fails ends with the Breakdown Drift. A drift below a quarter of the residual or of its rounding is not seen, nor is one beside which
+// the last move has still brought down the residual of other components. A residual below ATol, where that is given, is
+// small enough.
 //
 // The scale of the problem decides where a relative test says nothing. A state that runs off to infinity meets it in
 // the end: one that has grown to ten times its first size, or from an initial state other than 0 to ten per unit,

@@ -41,7 +41,8 @@ type Solver[T Float] struct {
 	handovers []Handover
 	courses   []course
 
-	trial, trialF []T // [dim]: a state tried by confirms or vanishes, and f of it
+	trial, trialF []T // [dim]: a state tried by confirms, vanishes or rests, and f of it
+	way           way[T]
 }
 
 // New makes a solver for up to batch samples of dim numbers each.
@@ -70,7 +71,7 @@ func New[T Float](m Method[T], batch, dim int, s Settings) (*Solver[T], error) {
 		gnorm: make([]float64, batch), r: make([]float64, batch), fresh: make([]bool, batch),
 		status: make([]Status, batch), evals: make([]int, batch), residual: make([]float64, batch),
 		breakdown: make([]Breakdown, batch), handovers: make([]Handover, 0, 4*batch),
-		courses: make([]course, batch), trial: make([]T, dim), trialF: make([]T, dim),
+		courses: make([]course, batch), trial: make([]T, dim), trialF: make([]T, dim), way: newWay[T](dim),
 	}
 	if d, ok := stepper.(costly); ok {
 		v.stepEvals = d.stepEvals()
@@ -110,7 +111,7 @@ func (s *Solver[T]) FZ() []T { return s.bestF[:s.problem.Batch*s.dim] }
 // Bytes is the memory that the solver and its method hold.
 func (s *Solver[T]) Bytes() int {
 	perSample := 8*8 + int(unsafe.Sizeof(course{}))
-	return (s.batch*3+2)*s.dim*elemSize[T]() + s.batch*perSample + s.stepper.Bytes()
+	return (s.batch*3+2)*s.dim*elemSize[T]() + s.way.bytes() + s.batch*perSample + s.stepper.Bytes()
 }
 
 // Solve solves p, which has up to as many samples as the solver was made for. On entry z
