@@ -27,7 +27,7 @@ func (m turns) Start(s solvers.Shape) (solvers.Stepper[float64], error) {
 // for the first is right.
 func TestConcurrentUse(t *testing.T) {
 	l := must(deq.New[float64](models.Rate{N: 8}, 3, 2, 1, deq.Config{Batch: 4}))
-	twin := l.Twin(func(deq.Params[float64]) {})
+	twin := must(l.Twin(func(deq.Params[float64]) {}))
 	x, out := normals(1, 12, 1), make([]float64, 32)
 	with := deq.Solver[float64]{Method: solvers.Anderson[float64]{}}
 	e, err := l.Solve(t.Context(), x, nil, with)

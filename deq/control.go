@@ -29,7 +29,11 @@ type Controlled[T Float] struct {
 // that no less control brings the loss down as far, but for other stationary points.
 func (e *Equilibrium[T]) Control(ctx context.Context, leak float64, through *Layer[T], loss Loss[T], with Solver[T]) (*Controlled[T], error) {
 	n, m := e.layer.Units, e.layer.Outputs
-	if through == nil {
+	if through != nil {
+		if err := e.layer.checkTwin(through); err != nil {
+			return nil, err
+		}
+	} else {
 		e.layer.tally.solves.Add(int64(e.Rows))
 	}
 	all := make([]T, e.Rows*(2*n+m))

@@ -73,7 +73,7 @@ func TestControl(t *testing.T) {
 			return sum
 		}
 		least := size(nil)
-		if other := size(l.Twin(func(p deq.Params[float64]) { copy(p.Data("Wo"), normals(9, outputs*units, 0.4)) })); leak == 0 && other < 1.01*least {
+		if other := size(must(l.Twin(func(p deq.Params[float64]) { copy(p.Data("Wo"), normals(9, outputs*units, 0.4)) }))); leak == 0 && other < 1.01*least {
 			t.Errorf("through other weights the control is %.4g, by direct inversion %.4g", other, least)
 		}
 		for i, z := range e.Z {

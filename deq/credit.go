@@ -30,7 +30,7 @@ const (
 
 // ApplyCut writes uᵀ ∂f/∂z [rows, Units] to out with the products of the synapses cut: what
 // stays within the units.
-func (e *Equilibrium[T]) ApplyCut(u, out []T) error { return e.apply(adjointCut, u, out) }
+func (e *Equilibrium[T]) ApplyCut(u, out []T) error { return e.apply(adjointCut, "u", u, "out", out) }
 
 // pullbackWithin makes the expression uᵀ ∂out/∂z with the products of the synapses cut, or with no
 // wrt uᵀ ∂out/∂θ with what the synapses get cut.

@@ -53,9 +53,10 @@ func layer(t *testing.T, r models.Rate) *deq.Layer[float64] {
 	if err != nil {
 		t.Fatal(err)
 	}
-	copy(l.Params.Data("b"), normals(2, units, 0.3))
-	copy(l.Params.Data("bo"), normals(3, outputs, 0.3))
-	l.Updated()
+	update(l, func() {
+		copy(l.Params.Data("b"), normals(2, units, 0.3))
+		copy(l.Params.Data("bo"), normals(3, outputs, 0.3))
+	})
 	return l
 }
 
@@ -91,15 +92,7 @@ func worst(t *testing.T, l *deq.Layer[float64], g deq.Params[float64], value fun
 		var diff, scale float64
 		for k := range p.Data {
 			old := p.Data[k]
-			p.Data[k] = old + h
-			l.Updated()
-			plus := value()
-			p.Data[k] = old - h
-			l.Updated()
-			minus := value()
-			p.Data[k] = old
-			l.Updated()
-			n := (plus - minus) / (2 * h)
+			n := (vary(l, func() { p.Data[k] = old + h }, value) - vary(l, func() { p.Data[k] = old - h }, value)) / (2 * h)
 			diff = max(diff, math.Abs(g[i].Data[k]-n))
 			scale = max(scale, math.Abs(n))
 		}
@@ -326,4 +319,19 @@ func TestDerivativesFromTheValueOfF(t *testing.T) {
 			t.Errorf("%+v: the products differ:\n%v\n%v", m, products[0], products[1])
 		}
 	}
+}
+
+// update changes the parameters of a layer by its door.
+func update[T deq.Float](l *deq.Layer[T], change func()) {
+	if err := l.Update(func(deq.Params[T]) error { change(); return nil }); err != nil {
+		panic(err)
+	}
+}
+
+// vary is a value with the parameters of a layer changed.
+func vary[T deq.Float](l *deq.Layer[T], change func(), value func() float64) (v float64) {
+	if err := l.Vary(func(deq.Params[T]) error { change(); return nil }, func() error { v = value(); return nil }); err != nil {
+		panic(err)
+	}
+	return v
 }

@@ -1,6 +1,7 @@
 package deq
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -9,9 +10,9 @@ import (
 	"attractor/solvers"
 )
 
-// Equilibrium is z* = f(z*, x) for a batch, with the derivatives there. It is valid until the
-// parameters of its layer change. Several rules may look at one equilibrium: no
-// method changes it.
+// Equilibrium is z* = f(z*, x) for a batch, with the derivatives there. X and Z are to be read. Once the parameters of
+// its layer change, or its masks of dropout, what it holds can still be read, and every method that computes returns
+// ErrStale. Several rules may look at one equilibrium: no method changes what it says.
 type Equilibrium[T Float] struct {
 	Rows   int             // samples
 	X      []T             // inputs [rows, inputs]
@@ -22,6 +23,7 @@ type Equilibrium[T Float] struct {
 	Iterates [][]T // each [rows, units]
 
 	layer   *Layer[T]
+	made    uint64 // in which state of the layer
 	id      uint64
 	fz      []T       // f(z*, x) [rows, units], or nil
 	forward Solver[T] // that found it
@@ -56,9 +58,9 @@ func (l *Layer[T]) SolveAlong(ctx context.Context, x, z0 []T, with Solver[T], al
 	if err := l.CheckSolver(with); err != nil {
 		return nil, err
 	}
-	e := &Equilibrium[T]{layer: l, Rows: rows, X: append([]T(nil), x...), Z: make([]T, rows*l.Units), forward: with}
+	e := &Equilibrium[T]{layer: l, made: l.state.Load(), Rows: rows, X: append([]T(nil), x...), Z: make([]T, rows*l.Units), forward: with}
 	copy(e.Z, z0)
-	if err := l.take(); err != nil { // until what the solvers hold is copied
+	if err := l.take(e.made); err != nil { // until what the solvers hold is copied
 		return nil, err
 	}
 	e.taken = true
@@ -85,11 +87,11 @@ func (l *Layer[T]) SolveAlong(ctx context.Context, x, z0 []T, with Solver[T], al
 // At takes the states z [rows, Units] as the equilibria for the inputs x, without solving:
 // for a rule that looks at what another has solved. Report is nil.
 func (l *Layer[T]) At(x, z []T) (*Equilibrium[T], error) {
-	rows, err := l.checkInput(x, z)
-	if err != nil {
+	rows, err := l.checkInput(x, nil)
+	if err = cmp.Or(err, shape("states z", z, rows, l.Units)); err != nil {
 		return nil, err
 	}
-	return &Equilibrium[T]{layer: l, id: l.points.Add(1), Rows: rows,
+	return &Equilibrium[T]{layer: l, made: l.state.Load(), id: l.points.Add(1), Rows: rows,
 		X: append([]T(nil), x...), Z: append([]T(nil), z...)}, nil
 }
 
@@ -97,8 +99,11 @@ func (l *Layer[T]) At(x, z []T) (*Equilibrium[T], error) {
 // its Jacobian at a time.
 func (e *Equilibrium[T]) Repeat(sample, rows int) (*Equilibrium[T], error) {
 	l := e.layer
-	if sample < 0 || sample >= e.Rows {
-		panic(fmt.Sprintf("deq: sample %d of %d", sample, e.Rows))
+	if sample < 0 || sample >= e.Rows || rows < 1 {
+		return nil, fmt.Errorf("deq: %d copies of sample %d: expected 1 or more, of a sample from 0 to %d", rows, sample, e.Rows-1)
+	}
+	if err := l.fresh(e.made); err != nil {
+		return nil, err
 	}
 	same, err := l.At(slices.Repeat(e.X[sample*l.Inputs:(sample+1)*l.Inputs], rows), slices.Repeat(e.Z[sample*l.Units:(sample+1)*l.Units], rows))
 	if err != nil {
@@ -121,11 +126,11 @@ func (l *Layer[T]) checkInput(x, z0 []T) (rows int, err error) {
 	rows = len(x) / l.Inputs
 	switch {
 	case rows < 1 || len(x) != rows*l.Inputs:
-		return 0, fmt.Errorf("deq: input of %d numbers: expected rows of %d", len(x), l.Inputs)
+		return 0, fmt.Errorf("deq: input x of %d numbers: expected rows of %d", len(x), l.Inputs)
 	case rows > l.config.Batch:
 		return 0, fmt.Errorf("deq: %d samples in a layer for at most %d", rows, l.config.Batch)
 	case z0 != nil && len(z0) != rows*l.Units:
-		return 0, fmt.Errorf("deq: initial state of %d numbers for %d samples: expected %d", len(z0), rows, rows*l.Units)
+		return 0, shape("initial states z0", z0, rows, l.Units)
 	}
 	return rows, nil
 }
@@ -185,6 +190,9 @@ func (e *Equilibrium[T]) relax(ctx context.Context, z []T, with Solver[T], watch
 // holds the initial guess. L's gradient is then uᵀ ∂f/∂θ, by VJP (implicit function theorem).
 // Methods that split operators solve the adjoint of a cell with one activation (see CheckSolver).
 func (e *Equilibrium[T]) Adjoint(ctx context.Context, dz, u []T, with Solver[T]) (*solvers.Report, error) {
+	if err := e.checkStates("dz", dz, "u", u); err != nil {
+		return nil, err
+	}
 	e.layer.tally.solves.Add(int64(e.Rows))
 	if _, ok := with.Method.(solvers.Splitter); ok {
 		return e.adjointBySplitting(ctx, dz, u, with)
@@ -218,12 +226,11 @@ func (e *Equilibrium[T]) linear(s *shard[T], n int, rhs []T, a, transposed func(
 
 // solve runs one problem a shard, with the rows of z as states, and joins the reports.
 func (e *Equilibrium[T]) solve(ctx context.Context, z []T, with Solver[T], problem func(s *shard[T], n int) solvers.Problem[T]) (*solvers.Report, error) {
-	reports := make([]*solvers.Report, len(e.layer.shards))
-	each := e.layer.each
-	if e.taken {
-		each = e.layer.run
+	if err := checkMethod(with.Method); err != nil {
+		return nil, err
 	}
-	err := each(e.Rows, func(s *shard[T], n int) error {
+	reports := make([]*solvers.Report, len(e.layer.shards))
+	err := e.each(func(s *shard[T], n int) error {
 		p := problem(s, n)
 		v, err := s.solver(with, p.Dim)
 		if err != nil {
@@ -237,6 +244,14 @@ func (e *Equilibrium[T]) solve(ctx context.Context, z []T, with Solver[T], probl
 		return err
 	})
 	return merged(reports), err
+}
+
+// each runs work on the shards of the layer, unless that has changed.
+func (e *Equilibrium[T]) each(work func(s *shard[T], n int) error) error {
+	if e.taken {
+		return e.layer.run(e.Rows, work)
+	}
+	return e.layer.each(e.made, e.Rows, work)
 }
 
 // merged joins the reports of the shards, in their order.
@@ -265,27 +280,29 @@ func merged(reports []*solvers.Report) *solvers.Report {
 // Next writes f(z*, x) to out [rows, Units], which is z* but for the residual; of states that are
 // no equilibria, the step of the network from there.
 func (e *Equilibrium[T]) Next(out []T) error {
-	if err := e.apply(cell, e.Z, out); err != nil {
+	if err := e.apply(cell, "z", e.Z, "out", out); err != nil {
 		return err
 	}
 	if e.fz == nil {
-		e.fz = append([]T(nil), out[:len(e.Z)]...)
+		e.fz = slices.Clone(out)
 	}
 	return nil
 }
 
 // VJP adds uᵀ ∂f/∂θ at z* to the gradients g, for u [rows, Units].
-func (e *Equilibrium[T]) VJP(u []T, g Params[T]) error { return e.accumulate(gradient, e.Z, u, g) }
+func (e *Equilibrium[T]) VJP(u []T, g Params[T]) error {
+	return e.accumulate(gradient, e.Z, u, g)
+}
 
 // ApplyJT writes Jᵀu [rows, Units] to out, J = ∂f/∂z at z*.
-func (e *Equilibrium[T]) ApplyJT(u, out []T) error { return e.apply(adjoint, u, out) }
+func (e *Equilibrium[T]) ApplyJT(u, out []T) error { return e.apply(adjoint, "u", u, "out", out) }
 
 // JVP writes J v [rows, Units] to out.
-func (e *Equilibrium[T]) JVP(v, out []T) error { return e.apply(tangent, v, out) }
+func (e *Equilibrium[T]) JVP(v, out []T) error { return e.apply(tangent, "v", v, "out", out) }
 
 // Gain writes φ′(pre) ⊙ v to out, for cells with one activation z⁺ = φ(pre) (or a leak of it).
 func (e *Equilibrium[T]) Gain(v, out []T) error {
-	if err := e.apply(gain, v, out); err != nil {
+	if err := e.apply(gain, "v", v, "out", out); err != nil {
 		return err
 	}
 	if alpha := e.layer.leak; alpha != 1 {
@@ -297,13 +314,19 @@ func (e *Equilibrium[T]) Gain(v, out []T) error {
 }
 
 // PreActivation writes pre to out, for cells with one activation z⁺ = φ(pre) (or a leak of it).
-func (e *Equilibrium[T]) PreActivation(out []T) error { return e.apply(preActivation, e.Z, out) }
+func (e *Equilibrium[T]) PreActivation(out []T) error {
+	return e.apply(preActivation, "z", e.Z, "out", out)
+}
 
 // Recurrent writes v·Wᵀ to out: the derivative of the pre-activation along v.
-func (e *Equilibrium[T]) Recurrent(v, out []T) error { return e.apply(recurrent, v, out) }
+func (e *Equilibrium[T]) Recurrent(v, out []T) error {
+	return e.apply(recurrent, "v", v, "out", out)
+}
 
 // RecurrentAdjoint writes u·W to out.
-func (e *Equilibrium[T]) RecurrentAdjoint(u, out []T) error { return e.apply(recurrentAdjoint, u, out) }
+func (e *Equilibrium[T]) RecurrentAdjoint(u, out []T) error {
+	return e.apply(recurrentAdjoint, "u", u, "out", out)
+}
 
 // PreVJP adds uᵀ ∂pre/∂θ to the gradients g, with the pre-activation's state set to z
 // [rows, Units]; for W it is the outer product uᵀz, for the bias the sum of u.
@@ -311,28 +334,37 @@ func (e *Equilibrium[T]) PreVJP(z, u []T, g Params[T]) error {
 	return e.accumulate(preGradient, z, u, g)
 }
 
-// apply evaluates a function of the shape of the state at z*.
-func (e *Equilibrium[T]) apply(f function, in, out []T) error {
-	return e.layer.each(e.Rows, func(s *shard[T], n int) error {
+// apply evaluates a function of the shape of the state at z*. The arguments are called by their names.
+func (e *Equilibrium[T]) apply(f function, name string, in []T, other string, out []T) error {
+	if err := e.checkStates(name, in, other, out); err != nil {
+		return err
+	}
+	return e.each(func(s *shard[T], n int) error {
 		return s.applyTo(f, e.at(s, n), s.all(n), e.states(s, n, in), e.states(s, n, out))
 	})
 }
 
 // accumulate adds the parameter gradients of f at the states z.
 func (e *Equilibrium[T]) accumulate(f function, z, u []T, g Params[T]) error {
+	if err := e.checkStates("z", z, "u", u); err != nil {
+		return err
+	}
 	there := e
 	if &z[0] != &e.Z[0] {
 		there = &Equilibrium[T]{layer: e.layer, Rows: e.Rows, id: e.layer.points.Add(1), X: e.X, Z: z, masked: e.masked, noise: e.noise}
 	}
-	return e.layer.accumulate(e.Rows, g, func(s *shard[T], n int) (*unit[T], error) {
+	return e.layer.accumulate(e.made, e.Rows, g, func(s *shard[T], n int) (*unit[T], error) {
 		return s.apply(f, there.at(s, n), s.all(n), e.states(s, n, u))
 	})
 }
 
 // accumulate evaluates a gradient in every shard and adds the results in the shards' order,
-// so that the sum does not depend on the number of cores.
-func (l *Layer[T]) accumulate(rows int, g Params[T], evaluate func(s *shard[T], n int) (*unit[T], error)) error {
-	if err := l.take(); err != nil {
+// so that the sum does not depend on the number of cores; for what was made in the given state, or 0.
+func (l *Layer[T]) accumulate(made uint64, rows int, g Params[T], evaluate func(s *shard[T], n int) (*unit[T], error)) error {
+	if err := l.checkGradients(g); err != nil {
+		return err
+	}
+	if err := l.take(made); err != nil {
 		return err
 	}
 	defer l.done()

@@ -143,6 +143,9 @@ func sum(v []int) (n int) {
 
 // JVP writes J v on the sides to out, for v [rows, Units].
 func (s *Sides[T]) JVP(v, out []T) error {
+	if err := s.e.checkStates("v", v, "out", out); err != nil {
+		return err
+	}
 	found, err := s.evaluate(sidedTangent, v, 0)
 	if err != nil {
 		return err
@@ -241,6 +244,10 @@ func (s *Sides[T]) Piece(row, rows int, bits uint64) (*Sides[T], error) {
 // evaluate returns the outputs of a function of the sides from the given one on, nil for what is 0.
 func (s *Sides[T]) evaluate(f function, in []T, from int) ([][]T, error) {
 	l := s.e.layer
+	if err := l.take(s.e.made); err != nil {
+		return nil, err
+	}
+	defer l.done()
 	var out [][]T
 	here := *s.e
 	here.id = l.points.Add(1) // as the sides are others

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -39,13 +40,17 @@ type Layer[T Float] struct {
 	Inputs  int
 	Units   int
 	Outputs int
-	Params  Params[T] // call Updated after a change
+	Params  Params[T] // to be read; they change in Update
 
 	config  Config
 	dims    dims
 	shards  []*shard[T]
 	busy    atomic.Bool       // some goroutine computes
 	version uint64            // of the parameters
+	state   atomic.Uint64     // of the parameters and the masks, from 1: what was made in another one is stale
+	states  uint64            // how many there were
+	memory  Params[T]         // the parameters whose memory the programs read
+	guard   *guard[T]         // nil but in tests
 	masks   []mask[T]         // of dropout
 	drawn   uint64            // how often the masks have changed
 	weights engine.Weights[T] // packed
@@ -54,6 +59,7 @@ type Layer[T Float] struct {
 	tally   tally             // of evaluations, but for those of a twin with other weights
 	twin    *Layer[T]         // nil until first asked for
 	source  *Layer[T]         // what a twin is one of
+	origin  uint64            // the state of the source that a twin was made in
 	foreign foreign           // which weights of a twin are not those of its source
 	leak    float64           // the α of the cell
 	form    func() error      // why the cell has no pre-activation, looked at once
@@ -82,6 +88,8 @@ func New[T Float](m models.Model, inputs, outputs int, seed uint64, c Config) (*
 		config: c, dims: dims{inputs: inputs, outputs: outputs, params: m.Params(inputs, outputs)},
 		version: 1,
 	}
+	l.memory = slices.Clone(l.Params)
+	l.changed()
 	l.form = sync.OnceValue(func() error { return checkForm(m, l.dims) })
 	l.makeShards()
 	// The cell and the readout are compiled at once, so that a model which cannot be is
@@ -130,12 +138,6 @@ func (l *Layer[T]) makeShards() {
 	}
 }
 
-// Updated must be called after Params have changed.
-func (l *Layer[T]) Updated() {
-	l.version++
-	l.weights.Changed()
-}
-
 // InCell reports whether the cell reads the i-th parameter, as it may do with one of the readout.
 func (l *Layer[T]) InCell(i int) bool { return l.shards[0].units[cell].expr.theta[i] != nil }
 
@@ -170,15 +172,21 @@ func (l *Layer[T]) Bytes() int {
 // goroutine used it: its programs and solvers have one memory. What that one gets is right.
 var ErrConcurrent = errors.New("deq: the layer is in use by another goroutine: give each goroutine a layer of its own, or let them take turns")
 
-// take makes the layer, with its twin, the caller's until done, or fails with ErrConcurrent.
-func (l *Layer[T]) take() error {
+// take makes the layer, with its twin, the caller's until done, for what was made in the given state, or 0. It fails with
+// ErrConcurrent or ErrStale.
+func (l *Layer[T]) take(made uint64) error {
+	owner := l
 	if l.source != nil {
-		l = l.source
+		owner = l.source
 	}
-	if !l.busy.CompareAndSwap(false, true) {
+	if !owner.busy.CompareAndSwap(false, true) {
 		return ErrConcurrent
 	}
-	return nil
+	err := l.fresh(made)
+	if err != nil {
+		owner.busy.Store(false)
+	}
+	return err
 }
 
 func (l *Layer[T]) done() {
@@ -188,9 +196,9 @@ func (l *Layer[T]) done() {
 	l.busy.Store(false)
 }
 
-// each takes the layer and runs work on it.
-func (l *Layer[T]) each(rows int, work func(s *shard[T], n int) error) error {
-	if err := l.take(); err != nil {
+// each takes the layer and runs work on it, for what was made in the given state, or 0.
+func (l *Layer[T]) each(made uint64, rows int, work func(s *shard[T], n int) error) error {
+	if err := l.take(made); err != nil {
 		return err
 	}
 	defer l.done()

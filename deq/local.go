@@ -1,6 +1,7 @@
 package deq
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -206,7 +207,7 @@ func (tr *Trajectory[T]) Locals(ctx context.Context, first, last int, into []Loc
 	if err != nil {
 		return nil, err
 	}
-	return into, l.sweeps(tr.Rows, step, nil, func(w *sweep[T]) error {
+	return into, l.sweeps(tr.made, tr.Rows, step, nil, func(w *sweep[T]) error {
 		u, err := w.unit(local, w.all)
 		if err != nil {
 			return err
@@ -419,7 +420,7 @@ func (l *Layer[T]) CheckSynapses() error {
 	if err != nil {
 		return err
 	}
-	return l.sweeps(1, step, nil, func(w *sweep[T]) error {
+	return l.sweeps(tr.made, 1, step, nil, func(w *sweep[T]) error {
 		p, err := w.unit(local, w.all)
 		if err != nil {
 			return err
@@ -480,12 +481,12 @@ func (l *Layer[T]) CheckSynapses() error {
 // WeightVJP adds to g what a gradient dw of the weights of synapse k, [Post, Pre] or of a bias [Post],
 // is for the parameters that the weights are made of.
 func (l *Layer[T]) WeightVJP(k int, dw []T, g Params[T]) error {
-	u, err := l.shards[0].program(local)
-	if err != nil {
+	own, direct, err := l.synapse(k)
+	if err = cmp.Or(err, length("dw", len(dw), own.Post*max(own.Pre, 1)), l.checkGradients(g)); err != nil || g == nil {
 		return err
 	}
-	if look := &u.expr.local; look.weights[k] {
-		sum := g.Data(look.synapses[k].Param)
+	if direct {
+		sum := g.Data(own.Param)
 		kernels.Add(sum, sum, dw)
 		return nil
 	}
@@ -496,7 +497,7 @@ func (l *Layer[T]) WeightVJP(k int, dw []T, g Params[T]) error {
 	if err := pull.program.Bind(pull.expr.u, dw); err != nil {
 		return err
 	}
-	if err := pull.program.Run(engine.Cotangent, u.expr.local.synapses[k].Post); err != nil {
+	if err := pull.program.Run(engine.Cotangent, own.Post); err != nil {
 		return err
 	}
 	pull.addGradients(g)
@@ -506,18 +507,31 @@ func (l *Layer[T]) WeightVJP(k int, dw []T, g Params[T]) error {
 // Weights are those of synapse k as the cell has them, [Post, Pre] or of a bias [Post]. They are valid
 // until the parameters change, and are not to be written to.
 func (l *Layer[T]) Weights(k int) ([]T, error) {
-	u, err := l.shards[0].program(local)
+	own, direct, err := l.synapse(k)
 	if err != nil {
 		return nil, err
 	}
-	if look := &u.expr.local; look.weights[k] {
-		return l.Params.Data(look.synapses[k].Param), nil
+	if direct {
+		return l.Params.Data(own.Param), nil
 	}
 	pull, err := l.pull(k)
 	if err != nil {
 		return nil, err
 	}
 	return pull.program.Out(len(pull.expr.outs) - 1), nil
+}
+
+// synapse is synapse k, and whether its weights are the parameter itself.
+func (l *Layer[T]) synapse(k int) (s Synapse, direct bool, err error) {
+	u, err := l.shards[0].program(local)
+	if err != nil {
+		return s, false, err
+	}
+	look := &u.expr.local
+	if k < 0 || k >= len(look.synapses) {
+		return s, false, fmt.Errorf("deq: synapse %d of %d", k, len(look.synapses))
+	}
+	return look.synapses[k], look.weights[k], nil
 }
 
 // pull returns the unit that makes the weights of synapse k and takes gradients of them to their parameters, with
@@ -578,14 +592,17 @@ func (l *Layer[T]) newPull(k int) error {
 // Jacobians writes the dense ∂f/∂z at z_t of every sample, J[i][j] = ∂f_i/∂z_j, to dst [rows, units, units].
 func (tr *Trajectory[T]) Jacobians(ctx context.Context, t int, dst []T) error {
 	l := tr.layer
-	if n := tr.Rows * l.Units * l.Units; len(dst) != n || t < 0 || t >= tr.Steps || tr.back != nil {
-		return fmt.Errorf("deq: memory of %d numbers for Jacobians at step %d of %d: expected %d", len(dst), t, tr.Steps, n)
+	if t < 0 || t >= tr.Steps || tr.back != nil {
+		return fmt.Errorf("deq: Jacobians at step %d of a trajectory of %d whose states are kept", t, tr.Steps)
+	}
+	if err := length("dst", len(dst), tr.Rows*l.Units*l.Units); err != nil {
+		return err
 	}
 	again, err := tr.newSegment()
 	if err != nil {
 		return err
 	}
-	return l.sweeps(tr.Rows, stepAdjoint, nil, func(w *sweep[T]) error {
+	return l.sweeps(tr.made, tr.Rows, stepAdjoint, nil, func(w *sweep[T]) error {
 		again := again.own()
 		if err := tr.hold(ctx, w, t, &again); err != nil {
 			return err

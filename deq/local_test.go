@@ -294,7 +294,6 @@ func TestWeightVJP(t *testing.T) {
 			t.Fatal(err)
 		}
 		for range 2 { // also after an update
-			tr.Updated()
 			outs, err := r.EvaluateLast(quadratic{outputs}, nil)
 			if err != nil {
 				t.Fatal(err)
@@ -343,10 +342,11 @@ func TestWeightVJP(t *testing.T) {
 					}
 				}
 			}
-			for i := range tr.Params.Data("W") {
-				tr.Params.Data("W")[i] *= 1.5
-			}
-			tr.Updated()
+			update(tr.Layer, func() {
+				for i := range tr.Params.Data("W") {
+					tr.Params.Data("W")[i] *= 1.5
+				}
+			})
 			if r, err = tr.Run(ctx, deq.Sequence[float64]{Rows: rows, Steps: 1, X: tr.X[:rows*inputs], Z0: tr.Z0}); err != nil {
 				t.Fatal(err)
 			}

@@ -38,7 +38,7 @@ func (l *Layer[T]) takeMasks(e *expression) error {
 // DrawMasks draws the masks of the model's dropout for what is solved from now on: an entry is 0 with the
 // mask's probability p, and 1/(1−p) otherwise. A solve, its adjoint and its derivatives have
 // one mask, sample by sample of the batch. With nil, and at first, nothing is dropped:
-// masks are 1. An Equilibrium or a Trajectory must not be used after its masks have changed.
+// masks are 1. An Equilibrium or a Trajectory with other masks is stale: see ErrStale.
 func (l *Layer[T]) DrawMasks(r *rand.Rand) {
 	for _, m := range l.masks {
 		for k := range m.data {
@@ -52,8 +52,13 @@ func (l *Layer[T]) DrawMasks(r *rand.Rand) {
 			}
 		}
 	}
+	l.masksChanged()
+}
+
+func (l *Layer[T]) masksChanged() {
 	if len(l.masks) > 0 {
 		l.drawn++
+		l.changed()
 	}
 }
 
@@ -64,7 +69,7 @@ func CopyMasks[T, S Float](to *Layer[T], from *Layer[S]) {
 			m.data[k] = T(from.masks[i].data[k])
 		}
 	}
-	to.drawn++
+	to.masksChanged()
 }
 
 // bindMasks gives a program the masks of the samples rows of its shard, or of one sample of the

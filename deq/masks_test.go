@@ -157,12 +157,8 @@ func compare(t *testing.T, l *deq.Layer[float64], name string, g []float64, loss
 	for k := 0; k < len(p); k += 5 {
 		old := p[k]
 		want, _ := finite.Derivative(func(h float64) (float64, error) {
-			p[k] = old + h
-			l.Updated()
-			return loss(), nil
+			return vary(l, func() { p[k] = old + h }, loss), nil
 		})
-		p[k] = old
-		l.Updated()
 		if !(math.Abs(g[k]-want) <= 1e-7) {
 			t.Errorf("gradient of %s[%d] is %v, want %v", name, k, g[k], want)
 		}
@@ -187,11 +183,12 @@ func TestMaskStatistics(t *testing.T) {
 	const n, rows, p = 200, 50, 0.3
 	l := dropoutLayer[float64](t, models.Rate{N: n, Activation: "linear", Dropout: p}, deq.Config{Batch: rows})
 	w := l.Params.Data("W")
-	clear(w)
-	for i := range n {
-		w[i*n+i] = 1
-	}
-	l.Updated()
+	update(l, func() {
+		clear(w)
+		for i := range n {
+			w[i*n+i] = 1
+		}
+	})
 	l.DrawMasks(rng.Stream(1, "dropout"))
 	z0 := make([]float64, rows*n)
 	for i := range z0 {

@@ -42,7 +42,6 @@ type NodeLayer[T Float] struct {
 	starts []int // where the gradients of x and of Params begin in their joint vector, and its end
 
 	mu       sync.Mutex // held while an op runs: several machines may run one graph
-	version  uint64     // of the layer's copy of the parameters
 	gradient *nodeGradient[T]
 	report   NodeReport
 }
@@ -111,7 +110,7 @@ func Node[T Float](m models.Model, x *gorgonia.Node, c NodeConfig[T]) (_ *NodeLa
 	if err != nil {
 		return nil, err
 	}
-	l := &NodeLayer[T]{Name: c.Name, config: c, layer: layer, rows: rows, version: 1}
+	l := &NodeLayer[T]{Name: c.Name, config: c, layer: layer, rows: rows}
 	for what, with := range map[string]Solver[T]{"equilibrium": c.Forward, "adjoint": c.Adjoint} {
 		_, err := solvers.New(with.Method, 1, layer.Units, with.Settings)
 		if err == nil {
@@ -295,21 +294,24 @@ func (l *NodeLayer[T]) take(x gorgonia.Value, theta []gorgonia.Value) ([]T, erro
 	if len(theta) != len(l.theta) {
 		return nil, fmt.Errorf("deq: node %s: %d parameters, expected %d", l.Name, len(theta), len(l.theta))
 	}
-	changed := false
+	values, changed := make([][]T, len(theta)), false
 	for i, v := range theta {
 		p := l.layer.Params[l.theta[i]]
 		data, err := numbers[T](v, p.Shape...)
 		if err != nil {
 			return nil, fmt.Errorf("deq: parameter %s of node %s: %w", p.Name, l.Name, err)
 		}
-		if !slices.Equal(p.Data, data) {
-			copy(p.Data, data)
-			changed = true
-		}
+		values[i], changed = data, changed || !slices.Equal(p.Data, data)
 	}
 	if changed {
-		l.layer.Updated()
-		l.version++
+		if err := l.layer.Update(func(p Params[T]) error {
+			for i, data := range values {
+				copy(p[l.theta[i]].Data, data)
+			}
+			return nil
+		}); err != nil {
+			return nil, err
+		}
 	}
 	in, err := numbers[T](x, l.rows, l.layer.Inputs)
 	if err != nil {
@@ -467,11 +469,11 @@ func (l *NodeLayer[T]) gradients(e *Equilibrium[T], u []T) ([]T, error) {
 			return nil, err
 		}
 	}
-	if p.version != l.version {
+	if p.version != l.layer.version {
 		if err := p.program.Run(engine.Parameters, l.rows); err != nil {
 			return nil, err
 		}
-		p.version = l.version
+		p.version = l.layer.version
 	}
 	for _, rate := range []engine.Rate{engine.Linearisation, engine.Cotangent} {
 		if err := p.program.Run(rate, l.rows); err != nil {

@@ -21,6 +21,9 @@ func (tr *Trajectory[T]) At(t int, z []T) (*Equilibrium[T], error) {
 	if t < 0 || t >= tr.Steps {
 		return nil, fmt.Errorf("deq: step %d of a trajectory of %d", t, tr.Steps)
 	}
+	if err := tr.layer.fresh(tr.made); err != nil {
+		return nil, err
+	}
 	e, err := tr.layer.At(tr.Input(t), z)
 	if err != nil {
 		return nil, err

@@ -1,6 +1,7 @@
 package deq
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -89,15 +90,20 @@ func (o Outputs[T]) DZ(t int) []T {
 // output and the state. With g not nil, the gradients of the readout's parameters are
 // added to it.
 func (l *Layer[T]) Evaluate(z []T, loss Loss[T], g Params[T]) (*Output[T], error) {
-	rows := len(z) / l.Units
-	if rows < 1 || len(z) != rows*l.Units || rows > l.config.Batch {
-		return nil, fmt.Errorf("deq: state of %d numbers: expected at most %d rows of %d", len(z), l.config.Batch, l.Units)
+	return l.evaluate(0, z, loss, g)
+}
+
+// evaluate is Evaluate for what was made in the given state, or 0.
+func (l *Layer[T]) evaluate(made uint64, z []T, loss Loss[T], g Params[T]) (*Output[T], error) {
+	rows, err := l.rowsOf(z)
+	if err != nil {
+		return nil, err
 	}
 	o := &Output[T]{
 		Y: make([]T, rows*l.Outputs), DY: make([]T, rows*l.Outputs),
 		DZ: make([]T, rows*l.Units), Losses: make([]float64, rows),
 	}
-	err := l.accumulate(rows, g, func(s *shard[T], n int) (*unit[T], error) {
+	err = l.accumulate(made, rows, g, func(s *shard[T], n int) (*unit[T], error) {
 		return s.judge(loss, s.part(z, n, l.Units), n, o, float64(rows))
 	})
 	return o, err
@@ -105,8 +111,12 @@ func (l *Layer[T]) Evaluate(z []T, loss Loss[T], g Params[T]) (*Output[T], error
 
 // Read writes the readout y [rows, Outputs] of the states z [rows, Units].
 func (l *Layer[T]) Read(z, y []T) error {
+	rows, err := l.rowsOf(z)
+	if err = cmp.Or(err, shape("y", y, rows, l.Outputs)); err != nil {
+		return err
+	}
 	id := l.points.Add(1)
-	return l.each(len(z)/l.Units, func(s *shard[T], n int) error {
+	return l.each(0, rows, func(s *shard[T], n int) error {
 		states := s.part(z, n, l.Units)
 		return s.read(at[T]{id: id, z: states}, s.all(n), states, s.part(y, n, l.Outputs))
 	})
@@ -115,9 +125,16 @@ func (l *Layer[T]) Read(z, y []T) error {
 // ReadoutVJP writes dyᵀ ∂y/∂z [rows, Units] to dz, for the readout y of the states z [rows,
 // Units] and dy [rows, Outputs]. With g not nil, dyᵀ ∂y/∂θ is added to it; dz may then be nil.
 func (l *Layer[T]) ReadoutVJP(z, dy, dz []T, g Params[T]) error {
-	id, rows := l.points.Add(1), len(z)/l.Units
+	rows, err := l.rowsOf(z)
+	if err = cmp.Or(err, shape("dy", dy, rows, l.Outputs)); err != nil {
+		return err
+	}
+	if (dz != nil || g == nil) && len(dz) != len(z) {
+		return shape("dz", dz, rows, l.Units)
+	}
+	id := l.points.Add(1)
 	if g == nil {
-		return l.each(rows, func(s *shard[T], n int) error {
+		return l.each(0, rows, func(s *shard[T], n int) error {
 			u, err := s.readoutAdjoint(s.part(z, n, l.Units), s.part(dy, n, l.Outputs))
 			if err == nil {
 				copy(s.part(dz, n, l.Units), u)
@@ -125,7 +142,7 @@ func (l *Layer[T]) ReadoutVJP(z, dy, dz []T, g Params[T]) error {
 			return err
 		})
 	}
-	return l.accumulate(rows, g, func(s *shard[T], n int) (*unit[T], error) {
+	return l.accumulate(0, rows, g, func(s *shard[T], n int) (*unit[T], error) {
 		return s.readoutVJP(at[T]{id: id, z: s.part(z, n, l.Units)}, n, s.part(dy, n, l.Outputs), dz)
 	})
 }
@@ -189,7 +206,7 @@ func (s *shard[T]) read(here at[T], rows []int, z, y []T) error {
 
 // EvaluateLast is Layer.Evaluate of the last state: what a relaxation is judged by.
 func (tr *Trajectory[T]) EvaluateLast(loss Loss[T], g Params[T]) (Outputs[T], error) {
-	o, err := tr.layer.Evaluate(tr.Last(), loss, g)
+	o, err := tr.layer.evaluate(tr.made, tr.Last(), loss, g)
 	outs := make(Outputs[T], tr.Steps+1)
 	outs[tr.Steps] = o
 	return outs, err
@@ -249,7 +266,7 @@ func (tr *Trajectory[T]) Evaluate(ctx context.Context, loss Loss[T], weights []f
 	if err != nil {
 		return nil, err
 	}
-	return outs, l.sweeps(rows, step, g, func(w *sweep[T]) error {
+	return outs, l.sweeps(tr.made, rows, step, g, func(w *sweep[T]) error {
 		again, r := again.own(), w.reading(loss, outs, total, rows, g != nil)
 		for t := 1; t <= tr.Steps; t++ {
 			if err := ctx.Err(); err != nil {
@@ -299,6 +316,9 @@ func (e *Equilibrium[T]) NudgePre(ctx context.Context, z []T, beta float64, loss
 }
 
 func (e *Equilibrium[T]) nudge(ctx context.Context, z []T, beta float64, loss Loss[T], with Solver[T], inside bool) (*solvers.Report, error) {
+	if err := e.checkState("z", z); err != nil {
+		return nil, err
+	}
 	slopes := make([]slope[T], len(e.layer.shards))
 	return e.relax(ctx, z, with, nil, func(s *shard[T], rows []int, z, fz []T) error {
 		g, err := slopes[s.index()].of(s, loss, rows, z)
@@ -322,6 +342,9 @@ func (e *Equilibrium[T]) DisplacePre(ctx context.Context, z, shift []T, with Sol
 }
 
 func (e *Equilibrium[T]) displace(ctx context.Context, z, shift []T, with Solver[T], inside bool) (*solvers.Report, error) {
+	if err := e.checkStates("z", z, "shift", shift); err != nil {
+		return nil, err
+	}
 	width := e.layer.Units
 	return e.relax(ctx, z, with, nil, func(s *shard[T], rows []int, _, fz []T) error {
 		for i, r := range rows {

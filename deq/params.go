@@ -80,11 +80,23 @@ func (p Params[T]) Clear() {
 	}
 }
 
-// CopyFrom copies the values of q, which has the same tensors.
+// CopyFrom copies the values of q, which must have the same tensors.
 func (p Params[T]) CopyFrom(q Params[T]) {
+	if len(p) != len(q) {
+		panic(fmt.Sprintf("deq: copy %d parameters to %d", len(q), len(p)))
+	}
 	for i := range p {
+		if len(p[i].Data) != len(q[i].Data) {
+			panic(fmt.Sprintf("deq: copy %d numbers of %s to %d of %s", len(q[i].Data), q[i].Name, len(p[i].Data), p[i].Name))
+		}
 		copy(p[i].Data, q[i].Data)
 	}
+}
+
+// Into copies the values to q, which must have the same tensors, as in l.Update(p.Into).
+func (p Params[T]) Into(q Params[T]) error {
+	q.CopyFrom(p)
+	return nil
 }
 
 // Data returns the entries of the tensor with that name. It panics if there is none.

@@ -1,6 +1,7 @@
 package deq
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -53,9 +54,10 @@ func (l *Layer[T]) Rates(z, r []T) error {
 	if err != nil {
 		return err
 	}
-	rows, width := len(z)/l.Units, u.expr.local.synapses[0].Pre
-	if rows < 1 || rows > l.config.Batch || len(z) != rows*l.Units || len(r) != rows*width {
-		return fmt.Errorf("deq: %d rates of a state of %d numbers: expected rows of %d and of %d, at most %d", len(r), len(z), width, l.Units, l.config.Batch)
+	width := u.expr.local.synapses[0].Pre
+	rows, err := l.rowsOf(z)
+	if err = cmp.Or(err, shape("rates r", r, rows, width)); err != nil {
+		return err
 	}
 	if len(u.expr.outs) == 0 {
 		l.count(rates, rows)
@@ -63,7 +65,7 @@ func (l *Layer[T]) Rates(z, r []T) error {
 		return nil
 	}
 	id := l.points.Add(1)
-	return l.each(rows, func(s *shard[T], n int) error {
+	return l.each(0, rows, func(s *shard[T], n int) error {
 		states := s.part(z, n, l.Units)
 		u, err := s.apply(rates, at[T]{id: id, z: states}, s.all(n), states)
 		if err == nil {

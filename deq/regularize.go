@@ -1,6 +1,7 @@
 package deq
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 
@@ -16,15 +17,21 @@ import (
 // Regularization, ICML 2021, arXiv:2106.14342.
 func (e *Equilibrium[T]) JacobianPenalty(v []T, weight float64, g Params[T], dz []T) (float64, error) {
 	l := e.layer
-	if len(v) != e.Rows*l.Units || !(weight > 0) || math.IsInf(weight, 0) {
-		return 0, fmt.Errorf("deq: Jacobian penalty of weight %g with a probe of %d numbers: expected a positive weight and %d numbers", weight, len(v), e.Rows*l.Units)
+	if err := e.checkState("probe v", v); err != nil {
+		return 0, err
+	}
+	if dz != nil && len(dz) != len(v) {
+		return 0, e.checkState("dz", dz)
+	}
+	if !(weight > 0) || math.IsInf(weight, 0) {
+		return 0, fmt.Errorf("deq: Jacobian penalty of weight %g: expected a positive number", weight)
 	}
 	// ½‖a‖² of the scaled probe is the weighted mean, so that its gradients are those wanted.
 	mean := 2 * weight / float64(e.Rows*l.Units)
 	scaled := make([]T, len(v))
 	kernels.Scale(scaled, T(math.Sqrt(mean)), v)
 	sums := make([]float64, len(l.shards))
-	err := l.accumulate(e.Rows, g, func(s *shard[T], n int) (*unit[T], error) {
+	err := l.accumulate(e.made, e.Rows, g, func(s *shard[T], n int) (*unit[T], error) {
 		u, err := s.apply(jacobianNorm, e.at(s, n), s.all(n), e.states(s, n, scaled))
 		if err != nil {
 			return nil, err
@@ -65,6 +72,9 @@ func (l *Layer[T]) CheckJacobianPenalty() error {
 // 2022, arXiv:2204.08442.
 func (e *Equilibrium[T]) Correction(loss Loss[T], decay float64, g Params[T]) (float64, error) {
 	l := e.layer
+	if err := cmp.Or(l.checkGradients(g), l.fresh(e.made)); err != nil {
+		return 0, err
+	}
 	total, next := 0.0, make([]T, len(e.Z))
 	for i, z := range e.Iterates {
 		there, err := l.At(e.X, z)

@@ -123,14 +123,8 @@ func worstOfCell(l *deq.Layer[float64], g deq.Params[float64], value func() floa
 			continue
 		}
 		for k, old := range p.Data {
-			at := func(v float64) float64 {
-				p.Data[k] = v
-				l.Updated()
-				return value()
-			}
+			at := func(v float64) float64 { return vary(l, func() { p.Data[k] = v }, value) }
 			n := (at(old+h) - at(old-h)) / (2 * h)
-			p.Data[k] = old
-			l.Updated()
 			diff, scale = max(diff, math.Abs(g[i].Data[k]-n)), max(scale, math.Abs(n))
 		}
 	}

@@ -80,7 +80,7 @@ func (r *reversal) bytes() int {
 
 func (tr *Trajectory[T]) runReversibly(ctx context.Context) error {
 	r := tr.back
-	return tr.layer.sweeps(tr.Rows, step, nil, func(w *sweep[T]) error {
+	return tr.layer.sweeps(tr.made, tr.Rows, step, nil, func(w *sweep[T]) error {
 		y, z := w.wide(r.last.y), w.wide(r.last.z)
 		for t := range tr.Steps {
 			if err := ctx.Err(); err != nil {
@@ -143,7 +143,7 @@ func (tr *Trajectory[T]) reverse(ctx context.Context, back function, b Back[T], 
 		return fmt.Errorf("deq: a reversible relaxation is taken back to its start, not to state %d", b.Stop)
 	}
 	tr.Drift = make([]float64, tr.Rows)
-	err := tr.layer.sweeps(tr.Rows, back, g, func(w *sweep[T]) error {
+	err := tr.layer.sweeps(tr.made, tr.Rows, back, g, func(w *sweep[T]) error {
 		// undo takes back one half of a step, in which moved went along f(from).
 		undo := func(t int, moved, from []float64, dMoved, dFrom []T) error {
 			x := tr.input(w, t)

@@ -14,9 +14,12 @@ var ErrNoInverse = errors.New("no inverse of the Jacobian")
 // built up for each sample (solvers.Inverse: Broyden's methods). The solver keeps H until it
 // solves again; after that, or when the solver has none, the error wraps ErrNoInverse.
 func (e *Equilibrium[T]) ApplyHT(u, out []T) error {
+	if err := e.checkStates("u", u, "out", out); err != nil {
+		return err
+	}
 	n := e.layer.Units
 	e.layer.tally.solves.Add(int64(e.Rows))
-	return e.layer.each(e.Rows, func(s *shard[T], rows int) error {
+	return e.each(func(s *shard[T], rows int) error {
 		key := solverKey[T]{e.forward, n}
 		if s.solved[key] != e.id {
 			return fmt.Errorf("deq: %w: the forward solver has solved something else since, or nothing", ErrNoInverse)

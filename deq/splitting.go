@@ -14,10 +14,13 @@ import (
 	"attractor/solvers"
 )
 
-// CheckSolver reports why a method cannot solve for the layer's equilibrium or its adjoint: those
-// that split operators need a cell with one activation, z⁺ = φ(Wz + Ux + b) or a leak of it, and
+// CheckSolver reports why a method cannot solve for the layer's equilibrium or its adjoint: it must be one that == can
+// compare, as a struct without slices, maps and functions is, or a pointer; those that split operators need a cell with one activation, z⁺ = φ(Wz + Ux + b) or a leak of it, and
 // Peaceman–Rachford one W for all samples.
 func (l *Layer[T]) CheckSolver(with Solver[T]) error {
+	if err := checkMethod(with.Method); err != nil {
+		return err
+	}
 	if _, ok := with.Method.(solvers.Splitter); !ok {
 		return nil
 	}
@@ -85,7 +88,7 @@ func (e *Equilibrium[T]) adjointBySplitting(ctx context.Context, dz, u []T, with
 		return nil, err
 	}
 	v, leak := make([]T, len(u)), T(e.layer.leak)
-	if err := e.apply(gain, u, v); err != nil { // αGu
+	if err := e.apply(gain, "u", u, "v", v); err != nil { // αGu
 		return nil, err
 	}
 	report, err := e.solve(ctx, v, with, func(s *shard[T], n int) solvers.Problem[T] {

@@ -25,8 +25,7 @@ func TestSplittings(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			copy(l.Params.Data("b"), normals(2, units, 0.3))
-			l.Updated()
+			update(l, func() { copy(l.Params.Data("b"), normals(2, units, 0.3)) })
 			x := normals(4, rows*inputs, 1)
 			solveBy := func(m solvers.Method[float64]) *deq.Equilibrium[float64] {
 				e, err := l.Solve(ctx, x, nil, deq.Solver[float64]{Method: m, Settings: solvers.Settings{RTol: 1e-12, MaxEvals: 5000}})

@@ -43,9 +43,13 @@ type sweep[T Float] struct {
 }
 
 // sweeps runs work on the shards that hold the first rows samples, each ready to go forward, and back if
-// back is not step but one of stepAdjoint, stepInputs, stepCut and stepUnit, and adds the sums of the shards to g in their order.
-func (l *Layer[T]) sweeps(rows int, back function, g Params[T], work func(w *sweep[T]) error) error {
-	if err := l.take(); err != nil {
+// back is not step but one of stepAdjoint, stepInputs, stepCut and stepUnit, and adds the sums of the shards to g in their order; for
+// what was made in the given state, or 0.
+func (l *Layer[T]) sweeps(made uint64, rows int, back function, g Params[T], work func(w *sweep[T]) error) error {
+	if err := l.checkGradients(g); err != nil {
+		return err
+	}
+	if err := l.take(made); err != nil {
 		return err
 	}
 	defer l.done()

@@ -1,6 +1,7 @@
 package deq
 
 import (
+	"cmp"
 	"fmt"
 
 	"attractor/models"
@@ -16,8 +17,8 @@ import (
 // Jacobians along a trajectory, such as its Lyapunov exponents. With FrozenCredit a is not used and dv
 // and dz are 0. An operation of the cell may lack the second derivative, which is an error.
 func (e *Equilibrium[T]) TangentVJP(v, w, a []T, credit Credit, dv, dz []T, g Params[T]) error {
-	if n := e.Rows * e.layer.Units; len(v) != n || len(w) != n || len(a) != n || len(dv) != n || len(dz) != n {
-		return fmt.Errorf("deq: tangents and cotangents of %d, %d, %d, %d and %d numbers: expected %d", len(v), len(w), len(a), len(dv), len(dz), n)
+	if err := cmp.Or(e.checkStates("v", v, "w", w), e.checkState("a", a), e.checkStates("dv", dv, "dz", dz)); err != nil {
+		return err
 	}
 	f, ok := map[Credit]function{AllCredit: tangentPullback, CutCredit: tangentPullbackCut, FrozenCredit: tangentPullbackFrozen}[credit]
 	if !ok {
@@ -25,7 +26,7 @@ func (e *Equilibrium[T]) TangentVJP(v, w, a []T, credit Credit, dv, dz []T, g Pa
 	}
 	clear(dv)
 	clear(dz)
-	return e.layer.accumulate(e.Rows, g, func(s *shard[T], n int) (*unit[T], error) {
+	return e.layer.accumulate(e.made, e.Rows, g, func(s *shard[T], n int) (*unit[T], error) {
 		u, err := s.program(f)
 		if err != nil {
 			return nil, err

@@ -41,7 +41,8 @@ type Sequence[T Float] struct {
 //	z_{t+1} = f(z_t, x_t),   t = 0 … T−1,
 //
 // for a batch: a relaxation, where the input is the same at all steps, or a sequence. It knows how
-// it was run, and VJP goes back the same way.
+// it was run, and VJP goes back the same way. X and Z are to be read. Once the parameters of its layer change, or its
+// masks of dropout, what it holds can still be read, and every method that computes returns ErrStale.
 type Trajectory[T Float] struct {
 	Rows  int
 	Steps int
@@ -53,7 +54,8 @@ type Trajectory[T Float] struct {
 	Drift []float64
 
 	layer *Layer[T]
-	every int // one state in so many is kept
+	made  uint64 // in which state of the layer
+	every int    // one state in so many is kept
 	once  bool
 	noise func(name string, t, sample int) *rand.Rand
 	marks [][][]T    // by mark and step; nil where not kept
@@ -98,7 +100,7 @@ func (l *Layer[T]) Run(ctx context.Context, q Sequence[T]) (*Trajectory[T], erro
 		}
 		kept.marks = tr.marks
 	}
-	return tr, l.sweeps(q.Rows, step, nil, func(w *sweep[T]) error { return tr.forward(ctx, w, kept, q.Steps) })
+	return tr, l.sweeps(tr.made, q.Rows, step, nil, func(w *sweep[T]) error { return tr.forward(ctx, w, kept, q.Steps) })
 }
 
 // begin checks a sequence and makes a trajectory without states.
@@ -113,7 +115,7 @@ func (l *Layer[T]) begin(q Sequence[T]) (*Trajectory[T], error) {
 	case len(q.X) == q.Steps*each:
 		first = q.X[:each]
 	case len(q.X) != each:
-		return nil, fmt.Errorf("deq: input of %d numbers: expected %d (%d samples of %d), or %d times as many", len(q.X), each, q.Rows, l.Inputs, q.Steps)
+		return nil, fmt.Errorf("deq: input X of %d numbers: expected %d (%d samples of %d), or %d times as many", len(q.X), each, q.Rows, l.Inputs, q.Steps)
 	}
 	if _, err := l.checkInput(first, q.Z0); err != nil {
 		return nil, err
@@ -128,7 +130,7 @@ func (l *Layer[T]) begin(q Sequence[T]) (*Trajectory[T], error) {
 		x = q.Reuse.X[:0]
 	}
 	return &Trajectory[T]{
-		layer: l, Rows: q.Rows, Steps: q.Steps, X: append(x, q.X...), Z: make([][]T, q.Steps+1), noise: q.Noise,
+		layer: l, made: l.state.Load(), Rows: q.Rows, Steps: q.Steps, X: append(x, q.X...), Z: make([][]T, q.Steps+1), noise: q.Noise,
 	}, nil
 }
 
@@ -300,28 +302,31 @@ func (tr *Trajectory[T]) VJP(ctx context.Context, b Back[T], g Params[T]) error 
 	if err != nil {
 		return err
 	}
-	return tr.layer.sweeps(tr.Rows, back, g, func(w *sweep[T]) error { return tr.backward(ctx, w, b, last, again) })
+	return tr.layer.sweeps(tr.made, tr.Rows, back, g, func(w *sweep[T]) error { return tr.backward(ctx, w, b, last, again) })
 }
 
 // check returns the last state that has a loss, Stop if none later has one.
 func (tr *Trajectory[T]) check(b Back[T]) (last int, err error) {
 	n := tr.Rows * tr.layer.Units
 	switch {
-	case b.Readout != nil && b.Readout.source != tr.layer:
-		return 0, fmt.Errorf("deq: a readout that takes errors back must be that of a twin of the layer")
+	case b.Readout != nil && tr.layer.checkTwin(b.Readout) != nil:
+		return 0, fmt.Errorf("deq: readout that takes errors back: %w", tr.layer.checkTwin(b.Readout))
 	case len(b.Outputs) != tr.Steps+1:
 		return 0, fmt.Errorf("deq: losses of %d states of a trajectory that has %d", len(b.Outputs), tr.Steps+1)
 	case b.Stop < 0 || b.Stop >= tr.Steps:
 		return 0, fmt.Errorf("deq: a way back to state %d of a trajectory of %d steps", b.Stop, tr.Steps)
 	case b.DZ0 != nil && len(b.DZ0) != n:
-		return 0, fmt.Errorf("deq: memory of %d numbers for the gradient of the initial state: expected %d", len(b.DZ0), n)
+		return 0, length("DZ0", len(b.DZ0), n)
 	case b.DX != nil && len(b.DX) != len(tr.X):
-		return 0, fmt.Errorf("deq: memory of %d numbers for the gradient of the inputs: expected %d", len(b.DX), len(tr.X))
+		return 0, length("DX", len(b.DX), len(tr.X))
 	}
 	last = b.Stop
 	for t := range b.Outputs {
 		if dz := b.Outputs.DZ(t); dz != nil && len(dz) != n {
-			return 0, fmt.Errorf("deq: ∂L/∂z of %d numbers at state %d: expected %d", len(dz), t, n)
+			return 0, length(fmt.Sprintf("DZ at state %d", t), len(dz), n)
+		}
+		if dy := b.Outputs.DY(t); dy != nil && len(dy) != tr.Rows*tr.layer.Outputs {
+			return 0, length(fmt.Sprintf("DY at state %d", t), len(dy), tr.Rows*tr.layer.Outputs)
 		}
 		if b.Outputs.DY(t) != nil || b.Outputs.DZ(t) != nil {
 			last = max(last, t)

@@ -29,12 +29,13 @@ func newTrial(t *testing.T, m models.Model, c deq.Config) *trial {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, p := range l.Params {
-		if len(p.Shape) == 1 {
-			copy(p.Data, normals(uint64(10+i), len(p.Data), 0.3))
+	update(l, func() {
+		for i, p := range l.Params {
+			if len(p.Shape) == 1 {
+				copy(p.Data, normals(uint64(10+i), len(p.Data), 0.3))
+			}
 		}
-	}
-	l.Updated()
+	})
 	w := make([]float32, span*rows)
 	for i := range w {
 		if step, b := i/rows, i%rows; step != 2 && step < span-b {

@@ -16,10 +16,10 @@ func TestTwin(t *testing.T) {
 		e := solve(t, l, normals(4, rows*inputs, 1))
 		dy, b, w := normals(5, rows*outputs, 1), normals(6, outputs*units, 1), normals(7, units*units, 0.2)
 		alone := l.Bytes()
-		twin := l.Twin(func(p deq.Params[float64]) {
+		twin := must(l.Twin(func(p deq.Params[float64]) {
 			copy(p.Data("Wo"), b)
 			copy(p.Data("W"), w)
-		})
+		}))
 		if got, want := l.Bytes(), alone+twin.Params.Bytes(); got != want {
 			t.Errorf("%d bytes with a twin that has its parameters alone, want %d", got, want)
 		}
@@ -85,7 +85,7 @@ func TestTwin(t *testing.T) {
 		if _, err := e.Adjoint(ctx, dz, exactly, exact()); err != nil {
 			t.Fatal(err)
 		}
-		if l.Twin(func(deq.Params[float64]) {}) != twin {
+		if must(l.Twin(func(deq.Params[float64]) {})) != twin {
 			t.Fatal("a second twin is made")
 		}
 		read := l.Reads()

@@ -44,12 +44,16 @@ func (t *Trainer[T]) certify(ctx context.Context, s *Step[T]) error {
 		return nil
 	}
 	twin, x, z := t.twin, widen(s.Batch.X), widen(s.Z)
-	for i, p := range t.Layer.Params {
-		copy(twin.Params[i].Data, widen(p.Data))
+	err := twin.Update(func(params deq.Params[float64]) error {
+		for i, p := range t.Layer.Params {
+			copy(params[i].Data, widen(p.Data))
+		}
+		return nil
+	})
+	if err != nil {
+		return t.stepError(err)
 	}
-	twin.Updated()
 	deq.CopyMasks(twin, t.Layer)
-	var err error
 	c := &Certificate{Forward: Number(math.NaN()), Adjoint: Number(math.NaN()), Numeric: Number(math.NaN())}
 	if s.Batch.Steps == 0 {
 		next, err := twin.Relax(ctx, x, z, 1)
@@ -192,20 +196,16 @@ func (t *Trainer[T]) ownSlope(ctx context.Context, s *Step[T], direction [][]flo
 
 // slope differentiates a value along a direction of some parameters, which it leaves as they were.
 func slope[T deq.Float](l *deq.Layer[T], trained []int, direction [][]float64, stretch float64, value func() (float64, error)) (float64, error) {
-	saved := l.Params.ZerosLike()
-	saved.CopyFrom(l.Params)
-	defer func() {
-		l.Params.CopyFrom(saved)
-		l.Updated()
-	}()
-	d, err := finite.Derivative(func(h float64) (float64, error) {
-		for j, i := range trained {
-			for k, d := range direction[j] {
-				l.Params[i].Data[k] = T(float64(saved[i].Data[k]) + stretch*h*d)
+	d, err := finite.Derivative(func(h float64) (v float64, err error) {
+		err = l.Vary(func(params deq.Params[T]) error {
+			for j, i := range trained {
+				for k, d := range direction[j] {
+					params[i].Data[k] = T(float64(params[i].Data[k]) + stretch*h*d)
+				}
 			}
-		}
-		l.Updated()
-		return value()
+			return nil
+		}, func() error { v, err = value(); return err })
+		return v, err
 	})
 	return d / stretch, err
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"attractor/deq"
 	"attractor/deq/stability"
 	"attractor/internal/kernels"
 	"attractor/models"
@@ -80,8 +81,7 @@ func TestFlossingFails(t *testing.T) {
 	const floss = "flossing={times: 1, start: 1, steps: 2, horizon: 20}"
 	tr := timed(t, floss, "model.leak=1")
 	next(t, tr)
-	clear(tr.Layer.Params.Data("W"))
-	tr.Layer.Updated()
+	update(tr.Layer, func() { clear(tr.Layer.Params.Data("W")) })
 	r := next(t, tr)
 	if f := r.Flossing; f == nil || f.Status != FlossingFailed || !strings.Contains(f.Reason, "singular") || !math.IsNaN(float64(f.After.Loss)) {
 		t.Errorf("%+v", r.Flossing)
@@ -90,8 +90,7 @@ func TestFlossingFails(t *testing.T) {
 		t.Error("it is recorded twice")
 	}
 	tr = timed(t, "model.leak=1", "flossing={times: 1, horizon: 20}")
-	clear(tr.Layer.Params.Data("W"))
-	tr.Layer.Updated()
+	update(tr.Layer, func() { clear(tr.Layer.Params.Data("W")) })
 	if _, _, err := tr.Next(t.Context()); err == nil || tr.Step != 0 {
 		t.Errorf("before training: %v", err)
 	}
@@ -136,5 +135,12 @@ func TestDrive(t *testing.T) {
 				t.Errorf("from %d: step %d is %v, want %g", from, step, x, want)
 			}
 		}
+	}
+}
+
+// update changes the parameters of a layer by its door.
+func update[T deq.Float](l *deq.Layer[T], change func()) {
+	if err := l.Update(func(deq.Params[T]) error { change(); return nil }); err != nil {
+		panic(err)
 	}
 }

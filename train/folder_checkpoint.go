@@ -276,10 +276,14 @@ func (r *Run[T]) load(path string) (metrics int64, sum string, err error) {
 	if err := r.state.Restore(steps, slots); err != nil {
 		return 0, "", fmt.Errorf("train: %s: %w", path, err)
 	}
-	for name, v := range values {
-		copy(parameters[name].Data, v)
+	if err := r.Layer.Update(func(deq.Params[T]) error {
+		for name, v := range values {
+			copy(parameters[name].Data, v)
+		}
+		return nil
+	}); err != nil {
+		return 0, "", fmt.Errorf("train: %w", err)
 	}
-	r.Layer.Updated()
 	r.warm.restore(starts)
 	r.flosser = flossing
 	r.progress, r.peak = at, peak

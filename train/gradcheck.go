@@ -74,15 +74,19 @@ func GradCheck(ctx context.Context, c Config[float64], p Parts[float64]) (*GradR
 	if err != nil {
 		return nil, err
 	}
-	for _, param := range t.Layer.Params {
-		if len(param.Shape) == 1 { // vectors start at 0, where activations may be at a kink
-			r := rng.Stream(c.Train.Seed, "gradcheck/"+param.Name)
-			for k := range param.Data {
-				param.Data[k] = 0.1 * r.NormFloat64()
+	if err := t.Layer.Update(func(params deq.Params[float64]) error {
+		for _, param := range params {
+			if len(param.Shape) == 1 { // vectors start at 0, where activations may be at a kink
+				r := rng.Stream(c.Train.Seed, "gradcheck/"+param.Name)
+				for k := range param.Data {
+					param.Data[k] = 0.1 * r.NormFloat64()
+				}
 			}
 		}
+		return nil
+	}); err != nil {
+		return nil, err
 	}
-	t.Layer.Updated()
 	batch := t.batches.At(0, 0)
 	step, err := t.gradients(ctx, batch, nil)
 	if err != nil {
@@ -121,16 +125,12 @@ func (t *Trainer[T]) compareGradient(ctx context.Context, batch *tasks.Batch[T],
 	c := comparison{name: param.Name, entries: len(param.Data)}
 	entries := rng.Stream(t.settings.Seed, "gradcheck/entries/"+param.Name).Perm(len(param.Data))
 	for _, k := range entries[:min(len(entries), gradEntries)] {
-		value := param.Data[k]
-		n, spread, err := finite.Estimate(func(h float64) (float64, error) {
-			param.Data[k] = value + T(h)
-			t.Layer.Updated()
-			loss, err := t.lossOf(ctx, batch)
+		n, spread, err := finite.Estimate(func(h float64) (loss float64, err error) {
+			err = t.Layer.Vary(func(deq.Params[T]) error { param.Data[k] += T(h); return nil },
+				func() error { loss, err = t.lossOf(ctx, batch); return err })
 			c.loss = max(c.loss, math.Abs(loss))
 			return loss, err
 		})
-		param.Data[k] = value
-		t.Layer.Updated()
 		if err != nil {
 			return c, fmt.Errorf("train: gradient check of %s[%d]: %w", param.Name, k, err)
 		}

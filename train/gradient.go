@@ -51,15 +51,19 @@ func GradientAt[T deq.Float](ctx context.Context, c Config[T], p Parts[T], w Wei
 	if err != nil {
 		return nil, err
 	}
-	for _, param := range t.Layer.Params {
-		if err := w.fill(param.Name, w.Params, param.Shape, func(k int, v float64) bool {
-			param.Data[k] = T(v)
-			return isFinite(param.Data[k])
-		}); err != nil {
-			return nil, err
+	if err := t.Layer.Update(func(params deq.Params[T]) error {
+		for _, param := range params {
+			if err := w.fill(param.Name, w.Params, param.Shape, func(k int, v float64) bool {
+				param.Data[k] = T(v)
+				return isFinite(param.Data[k])
+			}); err != nil {
+				return err
+			}
 		}
+		return nil
+	}); err != nil {
+		return nil, err
 	}
-	t.Layer.Updated()
 	g := &Gradient[T]{Layer: t.Layer, Steps: data.Steps}
 	for _, own := range t.Own.Params {
 		if _, ok := w.Own[own.Name]; !ok {

@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 
+	"attractor/deq"
 	"attractor/deq/stability"
 	"attractor/models"
 )
@@ -55,20 +56,22 @@ func (t *Trainer[T]) measureStability(ctx context.Context, s *Step[T]) error {
 
 // shrink scales the recurrent parameters that learn by bound/radius, where the radius of the
 // step passes the bound.
-func (t *Trainer[T]) shrink(r StepRecord) {
+func (t *Trainer[T]) shrink(r StepRecord) error {
 	if t.settings.Stability != "shrink" || r.Unstable == "" {
-		return
+		return nil
 	}
 	factor := t.settings.StabilityBound / float64(*r.Radius)
 	if math.IsNaN(factor) || factor == 0 {
-		return
+		return nil
 	}
-	for _, i := range t.trained {
-		if p := t.Layer.Params[i]; p.Role == models.Recurrent {
-			for k, w := range p.Data {
-				p.Data[k] = T(factor * float64(w))
+	return t.Layer.Update(func(params deq.Params[T]) error {
+		for _, i := range t.trained {
+			if p := params[i]; p.Role == models.Recurrent {
+				for k, w := range p.Data {
+					p.Data[k] = T(factor * float64(w))
+				}
 			}
 		}
-	}
-	t.Layer.Updated()
+		return nil
+	})
 }

@@ -10,8 +10,9 @@ import (
 // Look is what a step on the batch would be at the given parameters, which it takes over: the
 // gradients are there, and nothing moves. The forward solve begins at guess (nil: at 0).
 func (t *Trainer[T]) Look(ctx context.Context, params deq.Params[T], batch *tasks.Batch[T], guess []T) (Step[T], error) {
-	t.Layer.Params.CopyFrom(params)
-	t.Layer.Updated()
+	if err := t.Layer.Update(params.Into); err != nil {
+		return Step[T]{}, err
+	}
 	counts := t.Layer.Counts()
 	s, err := t.gradients(ctx, batch, guess)
 	s.Record.spend(t.Layer.Counts().Sub(counts), float64(len(batch.Rows)))

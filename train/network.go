@@ -58,7 +58,16 @@ func ReadNetwork[T deq.Float](path string, p Parts[T], c deq.Config) (*deq.Layer
 	if err != nil {
 		return nil, "", fmt.Errorf("train: %s: %w", path, err)
 	}
-	for _, to := range l.Params {
+	err = l.Update(func(params deq.Params[T]) error { return takeOver(params, f) })
+	if err != nil {
+		return nil, "", fmt.Errorf("train: %s: %w", path, err)
+	}
+	return l, name, nil
+}
+
+// takeOver copies the parameters of a checkpoint, which must be finite numbers.
+func takeOver[T deq.Float](params deq.Params[T], f *checkpoint.File) error {
+	for _, to := range params {
 		switch from := f.Tensors[paramPrefix+to.Name].Data.(type) {
 		case []float64:
 			for i, v := range from {
@@ -71,12 +80,11 @@ func ReadNetwork[T deq.Float](path string, p Parts[T], c deq.Config) (*deq.Layer
 		}
 		for _, v := range to.Data {
 			if v-v != 0 {
-				return nil, "", fmt.Errorf("train: %s: parameter %q: expected finite numbers, found %v", path, to.Name, v)
+				return fmt.Errorf("parameter %q: expected finite numbers, found %v", to.Name, v)
 			}
 		}
 	}
-	l.Updated()
-	return l, name, nil
+	return nil
 }
 
 // widths finds the numbers of inputs and outputs for which a model has the parameters of a checkpoint.

@@ -218,8 +218,7 @@ func TestCertificateOfNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 		if tt.still {
-			clear(tr.Layer.Params.Data("Wo"))
-			tr.Layer.Updated()
+			update(tr.Layer, func() { clear(tr.Layer.Params.Data("Wo")) })
 		}
 		got := next(t, tr).Certificate
 		if e := float64(got.Error); !(e >= tt.least && e <= tt.most) {

@@ -433,7 +433,9 @@ func (t *Trainer[T]) step(ctx context.Context, observers ...Observer[T]) (StepRe
 	if err := t.update(&s); err != nil {
 		return s.Record, err
 	}
-	t.shrink(s.Record)
+	if err := t.shrink(s.Record); err != nil {
+		return s.Record, err
+	}
 	t.warm.keep(&s)
 	t.Wall += wall + time.Since(start)
 	t.Counts.Cell += spent.Cell
@@ -627,18 +629,19 @@ func (t *Trainer[T]) update(s *Step[T]) error {
 		clip = 0 // only measured
 	}
 	s.Record.GradNorm = Number(optim.ClipNorm(grads, clip))
-	switch {
-	case len(t.trained) == 0:
+	if len(t.trained) == 0 {
 		return nil
-	case t.ofReadout:
+	}
+	return t.Layer.Update(func(deq.Params[T]) error {
+		if !t.ofReadout {
+			t.state.Step(t.Scale*t.schedule.Factor(int64(t.Step)), params, grads)
+			return nil
+		}
 		for i, p := range params {
 			kernels.Sub(p, p, grads[i])
 		}
-	default:
-		t.state.Step(t.Scale*t.schedule.Factor(int64(t.Step)), params, grads)
-	}
-	t.Layer.Updated()
-	return nil
+		return nil
+	})
 }
 
 // Score is the loss and accuracy on a split.

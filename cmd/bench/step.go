@@ -112,8 +112,9 @@ func (t *Step) Run() error {
 	if err := report.Solves[0].Err(); err != nil {
 		return err
 	}
-	t.adam.Step(1, t.params, t.flat)
-	t.Layer.Updated()
+	if err := t.Layer.Update(func(deq.Params[float32]) error { t.adam.Step(1, t.params, t.flat); return nil }); err != nil {
+		return err
+	}
 	t.Loss = o.Mean()
 	t.Done = Evaluations{Forward: e.Report.MeanEvals(), Backward: report.Solves[0].MeanEvals()}
 	return nil

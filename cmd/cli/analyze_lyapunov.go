@@ -113,8 +113,9 @@ func (r *analyzeResult) measureLyapunov(ctx context.Context, f analyzeFlags) err
 	if err != nil {
 		return err
 	}
-	l.Params.CopyFrom(r.net.Params)
-	l.Updated()
+	if err := l.Update(r.net.Params.Into); err != nil {
+		return err
+	}
 	found, err := stability.Exponents(ctx, l, r.drive(f.seed), nil, stability.Lyapunov{Dynamics: f.dynamics, K: k, Steps: f.steps, Effort: f.effort, Seed: f.seed})
 	if err != nil && found == nil {
 		return err

@@ -387,17 +387,19 @@ func compile[T deq.Float](n *network, activation string) (l *deq.Layer[T], x, z0
 	if n.z0 != nil {
 		z0 = make([]T, len(n.z0))
 	}
-	for _, a := range []struct {
-		name string
-		from []float64
-		to   []T
-	}{{"W", n.w, l.Params.Data("W")}, {"U", n.u, l.Params.Data("U")}, {"b", n.b, l.Params.Data("b")}, {"x", n.x, x}, {"z0", n.z0, z0}} {
-		for i, v := range a.from {
-			if a.to[i] = T(v); math.IsInf(float64(a.to[i]), 0) {
-				return nil, nil, nil, fmt.Errorf("%s: array %q: %g is beyond the range of %T", n.path, a.name, v, a.to[i])
+	err = l.Update(func(p deq.Params[T]) error {
+		for _, a := range []struct {
+			name string
+			from []float64
+			to   []T
+		}{{"W", n.w, p.Data("W")}, {"U", n.u, p.Data("U")}, {"b", n.b, p.Data("b")}, {"x", n.x, x}, {"z0", n.z0, z0}} {
+			for i, v := range a.from {
+				if a.to[i] = T(v); math.IsInf(float64(a.to[i]), 0) {
+					return fmt.Errorf("%s: array %q: %g is beyond the range of %T", n.path, a.name, v, a.to[i])
+				}
 			}
 		}
-	}
-	l.Updated()
-	return l, x, z0, nil
+		return nil
+	})
+	return l, x, z0, err
 }

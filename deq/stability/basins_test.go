@@ -18,8 +18,7 @@ import (
 func pitchfork(t *testing.T) (*deq.Layer[float64], []stability.FixedPoint) {
 	t.Helper()
 	l := free[float64](t, models.Rate{N: 2}, 1, 16, 1)
-	copy(l.Params.Data("W"), []float64{1.5, 0, 0, 0.2})
-	l.Updated()
+	update(l, func() { copy(l.Params.Data("W"), []float64{1.5, 0, 0, 0.2}) })
 	points := find(t, l, nil, nil, stability.Finder{})
 	if len(points) != 3 || points[0].Status != stability.Saddle || points[0].Index != -1 || points[1].Index != 1 {
 		t.Fatalf("%+v", points)
@@ -80,8 +79,7 @@ func TestBasins(t *testing.T) {
 // An unstable spiral settles on a cycle, at no fixed point; both directions of its plane are tried.
 func TestGraphOfSpiral(t *testing.T) {
 	l := free[float64](t, models.Rate{N: 2}, 1, 16, 1)
-	copy(l.Params.Data("W"), rotations([2]float64{1.4, 0.7}))
-	l.Updated()
+	update(l, func() { copy(l.Params.Data("W"), rotations([2]float64{1.4, 0.7})) })
 	points := find(t, l, nil, nil, stability.Finder{})
 	if len(points) != 1 || points[0].Unstable != 2 || points[0].Index != 1 {
 		t.Fatalf("%+v", points)
@@ -102,13 +100,14 @@ func scanned(t *testing.T, closed *deq.Layer[float64], o stability.Loop) (*deq.L
 	t.Helper()
 	// φ(Wr + m κ + I), whose fixed points are the φ of those of the closed one
 	open := free[float64](t, models.Rate{N: closed.Units}, 2, 50, 1)
-	copy(open.Params.Data("W"), closed.Params.Data("W"))
-	for i := range closed.Units {
-		open.Params.Data("U")[2*i] = closed.Params.Data("M")[i]
-		open.Params.Data("U")[2*i+1] = closed.Params.Data("U")[i]
-	}
-	copy(open.Params.Data("Wo"), closed.Params.Data("n"))
-	open.Updated()
+	update(open, func() {
+		copy(open.Params.Data("W"), closed.Params.Data("W"))
+		for i := range closed.Units {
+			open.Params.Data("U")[2*i] = closed.Params.Data("M")[i]
+			open.Params.Data("U")[2*i+1] = closed.Params.Data("U")[i]
+		}
+		copy(open.Params.Data("Wo"), closed.Params.Data("n"))
+	})
 	sharp := deq.Solver[float64]{Method: solvers.Anderson[float64]{}, Settings: solvers.Settings{RTol: 1e-12}}
 	points, failed, err := stability.ScanLoop(ctx, open, []float64{0, 1}, o, sharp)
 	if err != nil || failed > 0 {

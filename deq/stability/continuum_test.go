@@ -20,10 +20,11 @@ func weighted(t *testing.T, activation string, w, b []float64) *deq.Layer[float6
 	t.Helper()
 	n := int(math.Sqrt(float64(len(w))))
 	l := free[float64](t, models.Rate{N: n, Activation: activation}, 1, 64, 1)
-	copy(l.Params.Data("W"), w)
-	clear(l.Params.Data("b"))
-	copy(l.Params.Data("b"), b)
-	l.Updated()
+	update(l, func() {
+		copy(l.Params.Data("W"), w)
+		clear(l.Params.Data("b"))
+		copy(l.Params.Data("b"), b)
+	})
 	return l
 }
 

@@ -16,9 +16,10 @@ func own(t testing.TB, activation string, w ...float64) *deq.Layer[float64] {
 	t.Helper()
 	n := int(math.Sqrt(float64(len(w))))
 	l := free[float64](t, models.Rate{N: n, Activation: activation}, 1, 64, 1)
-	copy(l.Params.Data("W"), w)
-	clear(l.Params.Data("b"))
-	l.Updated()
+	update(l, func() {
+		copy(l.Params.Data("W"), w)
+		clear(l.Params.Data("b"))
+	})
 	return l
 }
 

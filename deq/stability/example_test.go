@@ -16,8 +16,7 @@ func ExampleLeading() {
 		fmt.Println(err)
 		return
 	}
-	copy(l.Params.Data("W"), rotations([2]float64{0.9, 0.3}))
-	l.Updated()
+	update(l, func() { copy(l.Params.Data("W"), rotations([2]float64{0.9, 0.3})) })
 	e, err := l.At([]float64{0}, []float64{0, 0})
 	if err != nil {
 		fmt.Println(err)

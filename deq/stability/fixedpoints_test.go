@@ -37,9 +37,10 @@ func planted(t *testing.T, n int, points [][]float64, b []float64, batch int) *d
 		t.Fatal(err)
 	}
 	w.Mul(a, &inverse)
-	copy(l.Params.Data("W"), w.RawMatrix().Data)
-	copy(l.Params.Data("b"), b)
-	l.Updated()
+	update(l, func() {
+		copy(l.Params.Data("W"), w.RawMatrix().Data)
+		copy(l.Params.Data("b"), b)
+	})
 	return l
 }
 
@@ -146,8 +147,7 @@ func TestClosedGatesAreNoFixedPoints(t *testing.T) {
 func TestSlowPoints(t *testing.T) {
 	l := free[float64](t, models.Rate{N: 1}, 1, 64, 1) // tanh(3z + b), just beyond where two points have met
 	slow := math.Sqrt(2.0 / 3)
-	l.Params.Data("W")[0], l.Params.Data("b")[0] = 3, math.Atanh(slow)-3*slow-0.02
-	l.Updated()
+	update(l, func() { l.Params.Data("W")[0], l.Params.Data("b")[0] = 3, math.Atanh(slow)-3*slow-0.02 })
 	for want, o := range map[int]stability.Finder{1: {}, 2: {Slow: 1e-3}} {
 		found := find(t, l, nil, nil, o)
 		if len(found) != want {
@@ -203,13 +203,14 @@ func feedback(t *testing.T, r *rand.Rand, n int, v meanfield.Vectors, gain float
 	l := free[float64](t, m, 1, 64, r.Uint64())
 	xi, etaM, etaI := m.Vectors(r, 1)
 	c := (loop.U + loop.V) / (v.Readout(d).U + v.Readout(d).V)
-	for i := range n {
-		x, a, b := xi[0][i], etaM[0][i], etaI[0][i]
-		l.Params.Data("M")[i] = v.SigmaM * (v.Rho*x + math.Sqrt(1-v.Rho*v.Rho)*a)
-		l.Params.Data("U")[i] = v.SigmaI * (v.Rho*x + math.Sqrt(1-v.Rho*v.Rho)*b)
-		l.Params.Data("n")[i] = c / float64(n) * (d.Xi*x + d.EtaM*a + d.EtaI*b)
-	}
-	l.Updated()
+	update(l, func() {
+		for i := range n {
+			x, a, b := xi[0][i], etaM[0][i], etaI[0][i]
+			l.Params.Data("M")[i] = v.SigmaM * (v.Rho*x + math.Sqrt(1-v.Rho*v.Rho)*a)
+			l.Params.Data("U")[i] = v.SigmaI * (v.Rho*x + math.Sqrt(1-v.Rho*v.Rho)*b)
+			l.Params.Data("n")[i] = c / float64(n) * (d.Xi*x + d.EtaM*a + d.EtaI*b)
+		}
+	})
 	return l, &loop
 }
 

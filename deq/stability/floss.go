@@ -116,8 +116,9 @@ func (f *Flosser[T]) Step(ctx context.Context) error {
 	} else if mean > f.options.Runaway*least && math.Sqrt(mean) > 5*f.options.Tol {
 		return f.flee(ctx, fmt.Sprintf("the loss has grown to %.3g from the least of %.3g", mean, least))
 	}
-	f.with.Step(1, f.params, f.moved)
-	f.layer.Updated()
+	if err := f.layer.Update(func(deq.Params[T]) error { f.with.Step(1, f.params, f.moved); return nil }); err != nil {
+		return err
+	}
 	f.Steps++
 	return nil
 }
@@ -168,8 +169,9 @@ func (f *Flosser[T]) end(status string, at Flossed) (err error) {
 
 // flee ends the flossing where the loss was least.
 func (f *Flosser[T]) flee(ctx context.Context, reason string) error {
-	f.layer.Params.CopyFrom(f.Best)
-	f.layer.Updated()
+	if err := f.layer.Update(f.Best.Into); err != nil {
+		return err
+	}
 	at, err := f.measure(context.WithoutCancel(ctx))
 	if err != nil {
 		return err

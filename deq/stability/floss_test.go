@@ -132,8 +132,7 @@ func TestFlossStops(t *testing.T) {
 	if r.Status != stability.Spent || r.Steps != 3 || len(r.Losses) != 4 || !(r.After.Loss < r.Before.Loss) || r.After.Loss != r.Losses[3] {
 		t.Errorf("%+v", r)
 	}
-	clear(l.Params.Data("W"))
-	l.Updated()
+	update(l, func() { clear(l.Params.Data("W")) })
 	if err := stability.NewFlosser(l, nil, []int{0}, &adam{}, stability.Flossing{}).Run(ctx); err == nil {
 		t.Error("W = 0 is flossed")
 	}

@@ -60,22 +60,20 @@ func TestFlossingGradient(t *testing.T) {
 				for k := range p.Data {
 					old := p.Data[k]
 					want, err := finite.Derivative(func(h float64) (float64, error) {
-						p.Data[k] = old + h
-						l.Updated()
+						update(l, func() { p.Data[k] = old + h })
 						found, err := stability.FlossingGradient(ctx, l, drive, nil, o, nil)
 						return lossOf(found, o.Target), err
 					})
 					if err != nil {
 						t.Fatal(err)
 					}
-					p.Data[k] = old
+					update(l, func() { p.Data[k] = old })
 					if !(math.Abs(g[i].Data[k]-want) <= 1e-6) {
 						t.Errorf("∂L/∂%s[%d] is %v, want %v", p.Name, k, g[i].Data[k], want)
 					}
 					size = max(size, math.Abs(want))
 				}
 			}
-			l.Updated()
 			for _, v := range []string{"a", "b", "c"} {
 				own := o
 				own.Variant = v
@@ -303,8 +301,7 @@ func TestBadFlossing(t *testing.T) {
 			t.Errorf("%+v: error %v, want %q", o, err, want)
 		}
 	}
-	clear(l.Params.Data("W"))
-	l.Updated()
+	update(l, func() { clear(l.Params.Data("W")) })
 	if _, err := stability.FlossingGradient(ctx, l, nil, nil, stability.Flossing{}, nil); err == nil || !strings.Contains(err.Error(), "singular") {
 		t.Errorf("W = 0: error %v", err)
 	}

@@ -176,8 +176,7 @@ func simulated(t testing.TB, l *deq.Layer[float64], r *rand.Rand) (best float64,
 // A block that rests on kinks beside one that does not.
 func TestPartlyOnKinks(t *testing.T) {
 	l := own(t, "relu", 0.5, 0, 0, 0, 0, -3, 0, 0.2, 0)
-	l.Params.Data("b")[0] = 1
-	l.Updated()
+	update(l, func() { l.Params.Data("b")[0] = 1 })
 	points, err := stability.FixedPoints(ctx, l, nil, nil, stability.Finder{Trajectories: 4, Steps: 20})
 	if err != nil || len(points) != 1 {
 		t.Fatalf("%v, %v", points, err)
@@ -187,8 +186,7 @@ func TestPartlyOnKinks(t *testing.T) {
 	}
 	// Where nothing comes through a kink it does not matter.
 	l = own(t, "relu", 0.5, 0, 0, 0)
-	l.Params.Data("b")[0] = 1
-	l.Updated()
+	update(l, func() { l.Params.Data("b")[0] = 1 })
 	if points, err = stability.FixedPoints(ctx, l, nil, nil, stability.Finder{Trajectories: -1}); err != nil || len(points) != 1 || points[0].Kinks != 0 || points[0].Status != stability.Stable {
 		t.Errorf("%+v, %v", points, err)
 	}

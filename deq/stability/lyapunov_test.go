@@ -130,8 +130,7 @@ func TestExponentsOfDiagonal(t *testing.T) {
 	want := []float64{math.Log(0.9), math.Log(0.7), math.Log(0.5), math.Log(1e-3), math.Inf(-1)}
 	for _, batch := range []int{1, 2, 5} {
 		l := free[float64](t, models.Rate{N: 5, Activation: "linear"}, 1, batch, 1)
-		copy(l.Params.Data("W"), w)
-		l.Updated()
+		update(l, func() { copy(l.Params.Data("W"), w) })
 		for k := 1; k <= 5; k++ {
 			for i, e := range exponents(t, l, nil, nil, stability.Lyapunov{K: k, Steps: 100, Warmup: 300}) {
 				if i == 4 {
@@ -143,8 +142,7 @@ func TestExponentsOfDiagonal(t *testing.T) {
 				}
 			}
 		}
-		clear(l.Params.Data("W"))
-		l.Updated()
+		update(l, func() { clear(l.Params.Data("W")) })
 		if e := exponents(t, l, nil, nil, stability.Lyapunov{Steps: 50}); e[0].Lost != 50 || !math.IsInf(e[0].Value, -1) {
 			t.Errorf("W = 0: %+v", e)
 		}

@@ -48,13 +48,20 @@ func random(ctx context.Context, m models.Rate, sigma float64, o Lyapunov) ([]Ex
 	if err != nil {
 		return nil, fmt.Errorf("stability: %w", err)
 	}
-	u := l.Params.Data("U")
-	clear(u)
+	if err := l.Update(func(p deq.Params[float64]) error {
+		u := p.Data("U")
+		clear(u)
+		if sigma > 0 {
+			for i := range inputs {
+				u[i*inputs+i] = sigma
+			}
+		}
+		return nil
+	}); err != nil {
+		return nil, err
+	}
 	var drive Drive[float64]
 	if sigma > 0 {
-		for i := range inputs {
-			u[i*inputs+i] = sigma
-		}
 		r := rng.Stream(o.Seed, "stability/noise")
 		drive = func(_ int, x []float64) {
 			for i := range x {
@@ -62,6 +69,5 @@ func random(ctx context.Context, m models.Rate, sigma float64, o Lyapunov) ([]Ex
 			}
 		}
 	}
-	l.Updated()
 	return Exponents(ctx, l, drive, nil, o)
 }

@@ -25,9 +25,10 @@ func TestFixedPointsInFloat32(t *testing.T) {
 			n = 2
 		}
 		l := free[float32](t, models.Rate{N: n, Activation: c.activation}, 1, 64, 1)
-		copy(l.Params.Data("W"), c.w)
-		clear(l.Params.Data("b"))
-		l.Updated()
+		update(l, func() {
+			copy(l.Params.Data("W"), c.w)
+			clear(l.Params.Data("b"))
+		})
 		found, err := stability.FixedPoints(ctx, l, nil, nil, stability.Finder{})
 		if err != nil {
 			t.Fatal(err)

@@ -27,10 +27,11 @@ func point[T deq.Float](t *testing.T, m models.Rate, w []float64, samples, batch
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, v := range w {
-		l.Params.Data("W")[i] = T(v)
-	}
-	l.Updated()
+	update(l, func() {
+		for i, v := range w {
+			l.Params.Data("W")[i] = T(v)
+		}
+	})
 	r := rng.Stream(3, "test")
 	x := make([]T, samples*n)
 	for i := range x {
@@ -397,8 +398,7 @@ func TestBadOptions(t *testing.T) {
 			t.Errorf("%s: accepted", name)
 		}
 	}
-	e.Layer().Params.Data("W")[3] = math.NaN()
-	e.Layer().Updated()
+	update(e.Layer(), func() { e.Layer().Params.Data("W")[3] = math.NaN() })
 	e, err := e.Layer().At(e.X, e.Z)
 	if err != nil {
 		t.Fatal(err)
@@ -423,5 +423,12 @@ func TestTooManyUnits(t *testing.T) {
 	e := point[float32](t, linear, make([]float64, (stability.MaxDense+1)*(stability.MaxDense+1)), 1, 1)
 	if _, err := stability.Spectrum(ctx, e, 0); err == nil {
 		t.Error("accepted")
+	}
+}
+
+// update changes the parameters of a layer by its door.
+func update[T deq.Float](l *deq.Layer[T], change func()) {
+	if err := l.Update(func(deq.Params[T]) error { change(); return nil }); err != nil {
+		panic(err)
 	}
 }

@@ -129,15 +129,16 @@ func gradients(t *testing.T, l *deq.Layer[float64], run func(*deq.Layer[float64]
 		var worst, scale float64
 		order := rng.Stream(1, "modeltest/"+p.Name).Perm(len(p.Data))
 		for _, k := range order[:min(entries, len(order))] {
-			value := p.Data[k]
-			n, err := finite.Derivative(func(h float64) (float64, error) {
-				p.Data[k] = value + h
-				l.Updated()
-				o, err := l.Evaluate(run(l).Last(), sum{}, nil)
-				return o.Mean(), err
+			n, err := finite.Derivative(func(h float64) (v float64, err error) {
+				err = l.Vary(func(deq.Params[float64]) error { p.Data[k] += h; return nil }, func() error {
+					o, err := l.Evaluate(run(l).Last(), sum{}, nil)
+					if err == nil {
+						v = o.Mean()
+					}
+					return err
+				})
+				return v, err
 			})
-			p.Data[k] = value
-			l.Updated()
 			if err != nil {
 				t.Fatal(err)
 			}

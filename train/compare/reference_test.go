@@ -20,8 +20,7 @@ func TestApproach(t *testing.T) {
 	// z = tanh(2z + b) has a fold at z = −1/√2, b = atanh(z) − 2z: beyond it a fixed point near 0.98 alone.
 	fold := -math.Sqrt2/2 + 0
 	b := math.Atanh(fold) - 2*fold
-	l.Params.Data("W")[0], l.Params.Data("U")[0], l.Params.Data("b")[0] = 2, 1, b
-	l.Updated()
+	update(l, func() { l.Params.Data("W")[0], l.Params.Data("U")[0], l.Params.Data("b")[0] = 2, 1, b })
 	const off = 2e-3
 	x := []float64{-off, -off, off, off}
 	z := []float64{fold - 0.04, fold + 0.04, fold, 0.9}
@@ -107,5 +106,12 @@ func TestCosineWithoutSomeSamples(t *testing.T) {
 		if partial == 0 || b.Partial != partial || b.Taken != len(r.Trials[0].Cosine) || b.Looks < partial || b.Samples+b.Missing != 64*b.Taken {
 			t.Errorf("%s: %d looks at a part of a batch, %+v", r.Rule, partial, b)
 		}
+	}
+}
+
+// update changes the parameters of a layer by its door.
+func update[T deq.Float](l *deq.Layer[T], change func()) {
+	if err := l.Update(func(deq.Params[T]) error { change(); return nil }); err != nil {
+		panic(err)
 	}
 }

@@ -183,8 +183,7 @@ func TestModPropByHand(t *testing.T) {
 func TestBroadcastsWithoutWeights(t *testing.T) {
 	for _, form := range []string{"h", "v"} {
 		trials := ruletest.NewTrials(t, models.Rate{N: 7, Leak: 0.4, Form: form}, 4, 0)
-		clear(trials.Layer.Params.Data("W"))
-		trials.Layer.Updated()
+		update(trials.Layer, func() { clear(trials.Layer.Params.Data("W")) })
 		want := trials.Gradient(t, rules.BPTT[float64]{})
 		for name, rule := range map[string]rules.TemporalRule[float64]{"mdgl": mdgl(1, 0), "modprop": modProp(5, 0), "mdgl by types": mdgl(1, 3)} {
 			near(t, form+": "+name, trials.Gradient(t, rule), want, 1e-12)

@@ -17,13 +17,14 @@ func eqprop(form, estimate string, beta float64) rules.EqProp[float64] {
 // symmetric replaces W by (W + Wᵀ)/2.
 func symmetric(b *ruletest.Bench) *ruletest.Bench {
 	w, n := b.Layer.Params.Data("W"), b.Layer.Units
-	for i := range n {
-		for j := range i {
-			mean := (w[i*n+j] + w[j*n+i]) / 2
-			w[i*n+j], w[j*n+i] = mean, mean
+	update(b.Layer, func() {
+		for i := range n {
+			for j := range i {
+				mean := (w[i*n+j] + w[j*n+i]) / 2
+				w[i*n+j], w[j*n+i] = mean, mean
+			}
 		}
-	}
-	b.Layer.Updated()
+	})
 	return b
 }
 

@@ -58,7 +58,7 @@ func feedbackParameters[T deq.Float](l *deq.Layer[T], w Way, fixed bool) []Param
 }
 
 // twin is the network with the weights b in the places of those whose names they have.
-func (s Situation[T]) twin(b deq.Params[T]) *deq.Layer[T] {
+func (s Situation[T]) twin(b deq.Params[T]) (*deq.Layer[T], error) {
 	return s.Layer().Twin(func(p deq.Params[T]) {
 		for _, t := range b {
 			copy(p.Data(t.Name), t.Data)
@@ -81,7 +81,10 @@ func readoutGradients[T deq.Float](l *deq.Layer[T]) deq.Params[T] {
 // the output's error dy taken back through the readout of a twin with the weights b. With
 // learn not nil, the gradients of the twin's readout are added to it.
 func (s Situation[T]) feedBack(ctx context.Context, w Way, b, learn, g deq.Params[T]) (Report, error) {
-	twin := s.twin(b)
+	twin, err := s.twin(b)
+	if err != nil {
+		return Report{}, err
+	}
 	u := make([]T, len(s.Z))
 	if err := twin.ReadoutVJP(s.Z, s.Output.DY, u, learn); err != nil {
 		return Report{}, err

@@ -96,10 +96,11 @@ func TestSignSymmetricFollows(t *testing.T) {
 	b := ruletest.NewBench(t, models.Rate{}, 22)
 	rule := rules.SignSymmetric[float64]{}
 	before, _ := b.Gradient(t, rule)
-	for k := range b.Layer.Params.Data("Wo") {
-		b.Layer.Params.Data("Wo")[k] *= 1 + float64(k%3)
-	}
-	b.Layer.Updated()
+	update(b.Layer, func() {
+		for k := range b.Layer.Params.Data("Wo") {
+			b.Layer.Params.Data("Wo")[k] *= 1 + float64(k%3)
+		}
+	})
 	_, s := b.Gradient(t, rule)
 	// The same error at the same state, so that nothing but B can differ.
 	at := func() deq.Params[float64] {

@@ -109,7 +109,13 @@ func (r FORCE[T]) Gradient(ctx context.Context, p Passage[T], g deq.Params[T]) (
 	l := p.Layer()
 	fedBack, step := fedBack(l, s.synapses), p.At
 	if fedBack {
-		step = func(t int, z []T) (*deq.Equilibrium[T], error) { return l.Twin(s.put).At(p.Input(t), z) }
+		step = func(t int, z []T) (*deq.Equilibrium[T], error) {
+			twin, err := l.Twin(s.put)
+			if err != nil {
+				return nil, err
+			}
+			return twin.At(p.Input(t), z)
+		}
 	}
 	z := p.Z[0]
 	for t := range p.Steps {

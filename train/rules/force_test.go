@@ -77,20 +77,21 @@ func TestForceIsRidge(t *testing.T) {
 			for pass := range 3 {
 				p.Own.Grads.Clear()
 				g := gradientOf(t, rule, p)
-				for k := range bias {
-					for j := range width {
-						w[k*width+j] -= g.Data("Wo")[k*width+j]
-						moved[k*(width+1)+j] -= g.Data("Wo")[k*width+j]
+				update(trials.Layer, func() {
+					for k := range bias {
+						for j := range width {
+							w[k*width+j] -= g.Data("Wo")[k*width+j]
+							moved[k*(width+1)+j] -= g.Data("Wo")[k*width+j]
+						}
+						bias[k] -= g.Data("bo")[k]
+						moved[k*(width+1)+width] -= g.Data("bo")[k]
 					}
-					bias[k] -= g.Data("bo")[k]
-					moved[k*(width+1)+width] -= g.Data("bo")[k]
-				}
-				for i, q := range p.Own.Params {
-					for k := range q.Data {
-						q.Data[k] -= p.Own.Grads[i].Data[k]
+					for i, q := range p.Own.Params {
+						for k := range q.Data {
+							q.Data[k] -= p.Own.Grads[i].Data[k]
+						}
 					}
-				}
-				trials.Layer.Updated()
+				})
 				switch d, far := farthest(moved, one), farthest(moved, other); {
 				case pass == 0 && !(d < 1e-8):
 					t.Errorf("%s: the regression on a sequence is missed by %.2g", name, d)

@@ -58,10 +58,11 @@ func TestHolomorphicWithTwoPointsIsCentred(t *testing.T) {
 func TestHolomorphicOrder(t *testing.T) {
 	for _, activation := range []string{"tanh", "sigmoid", "softplus"} {
 		b := ruletest.NewBench(t, models.Rate{Activation: activation}, 61)
-		for i := range b.Layer.Params.Data("Wo") { // further from linear than the bench's
-			b.Layer.Params.Data("Wo")[i] *= 4
-		}
-		b.Layer.Updated()
+		update(b.Layer, func() {
+			for i := range b.Layer.Params.Data("Wo") { // further from linear than the bench's
+				b.Layer.Params.Data("Wo")[i] *= 4
+			}
+		})
 		for _, form := range []string{"vector-field", "energy"} {
 			limit := nudged(t, b, form)
 			for _, points := range []int{2, 3, 4, 5, 6} {

@@ -133,8 +133,7 @@ func numeric(t *testing.T, b *ruletest.Bench, relax func() []float64) deq.Params
 		}
 		for k, v := range p.Data {
 			at := func(v float64) float64 {
-				p.Data[k] = v
-				b.Layer.Updated()
+				update(b.Layer, func() { p.Data[k] = v })
 				return value()
 			}
 			g[i].Data[k] = (at(v+h) - at(v-h)) / (2 * h)
@@ -598,4 +597,11 @@ func eliminate(a [][]float64, y []float64) []float64 {
 		x[k] /= m[k][k]
 	}
 	return x
+}
+
+// update changes the parameters of a layer by its door.
+func update[T deq.Float](l *deq.Layer[T], change func()) {
+	if err := l.Update(func(deq.Params[T]) error { change(); return nil }); err != nil {
+		panic(err)
+	}
 }

@@ -183,12 +183,13 @@ func TestKernelIsLearned(t *testing.T) {
 	rule := rules.KeRNL[float64]{}
 	trials := ruletest.NewTrials(t, models.Rate{N: 5, Activation: "linear"}, 4, 0)
 	w, n := trials.Layer.Params.Data("W"), 5
-	for i := range w {
-		if w[i] = 0; i%(n+1) == 0 {
-			w[i] = 0.3 + 0.1*float64(i/n)
+	update(trials.Layer, func() {
+		for i := range w {
+			if w[i] = 0; i%(n+1) == 0 {
+				w[i] = 0.3 + 0.1*float64(i/n)
+			}
 		}
-	}
-	trials.Layer.Updated()
+	})
 	exact := trials.Gradient(t, rules.BPTT[float64]{})
 	apart(t, "the kernel at first", trials.Gradient(t, rule), exact, 0.2)
 	p, a, alpha := kernel(t, trials, rule)

@@ -60,13 +60,11 @@ func TestLeastControlIsAGradient(t *testing.T) {
 			}
 			for k, v := range p.Data {
 				at := func(v float64) float64 {
-					p.Data[k] = v
-					b.Layer.Updated()
+					update(b.Layer, func() { p.Data[k] = v })
 					return needed(t, b, leak)
 				}
 				want[i].Data[k] = (at(v+h) - at(v-h)) / (2 * h)
-				p.Data[k] = v
-				b.Layer.Updated()
+				update(b.Layer, func() { p.Data[k] = v })
 			}
 		}
 		near(t, "finite differences of the control", got, want, 1e-7)

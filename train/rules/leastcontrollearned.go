@@ -74,7 +74,10 @@ func (LeastControlLearned[T]) Parameters(l *deq.Layer[T]) []Parameter {
 // Gradient implements EquilibriumRule.
 func (r LeastControlLearned[T]) Gradient(ctx context.Context, s Situation[T], g deq.Params[T]) (Report, error) {
 	r = kit.WithDefaults(r)
-	through := s.twin(s.Own.Params)
+	through, err := s.twin(s.Own.Params)
+	if err != nil {
+		return Report{}, fmt.Errorf("rules: least-control-learned: %w", err)
+	}
 	rep, err := s.control(ctx, r.Leak, through, g)
 	if err == nil {
 		err = r.learn(ctx, s, through, &rep)

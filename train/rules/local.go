@@ -80,13 +80,16 @@ func (o Local[T]) feed(p Passage[T], g deq.Params[T], visit func(credit func(t i
 	l := p.Layer()
 	from := l
 	if o.Feedback != "symmetric" {
-		from = l.Twin(func(q deq.Params[T]) {
+		var err error
+		if from, err = l.Twin(func(q deq.Params[T]) {
 			for _, b := range p.Own.Params {
 				if b.Role == models.Readout {
 					copy(q.Data(b.Name), b.Data)
 				}
 			}
-		})
+		}); err != nil {
+			return err
+		}
 	}
 	var outer deq.Params[T]
 	if o.Feedback == "adaptive" {
@@ -116,7 +119,7 @@ func (o Local[T]) feed(p Passage[T], g deq.Params[T], visit func(credit func(t i
 }
 
 // feedbackOf is the network with the rule's own weights in place of those that they stand in for.
-func feedbackOf[T deq.Float](p Passage[T]) *deq.Layer[T] {
+func feedbackOf[T deq.Float](p Passage[T]) (*deq.Layer[T], error) {
 	return p.Layer().Twin(func(q deq.Params[T]) {
 		for _, b := range p.Own.Params {
 			copy(q.Data(b.Name), b.Data)
@@ -142,10 +145,12 @@ func (own Own[T]) learnBeside(l *deq.Layer[T], decay T, outer, g deq.Params[T]) 
 func (o Local[T]) gradient(ctx context.Context, p Passage[T], credit deq.Credit, g deq.Params[T]) (Report, error) {
 	back := deq.Back[T]{Outputs: p.Outputs, Credit: credit}
 	memory := p.Bytes()
+	var err error
 	if kit.WithDefaults(o).Feedback == "random" { // on the way back, with no memory for credits
-		back.Readout = feedbackOf(p)
+		if back.Readout, err = feedbackOf(p); err != nil {
+			return Report{}, err
+		}
 	} else {
-		var err error
 		if back.Outputs, err = o.credits(p, g); err != nil {
 			return Report{}, err
 		}

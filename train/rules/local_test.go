@@ -144,29 +144,30 @@ func TestLocalRulesAreExactWithoutCrosstalk(t *testing.T) {
 		trials := ruletest.NewTrials(t, models.Rate{N: 7, Leak: 0.4, Gain: 1.2, Activation: activation}, 4, 0)
 		w := trials.Layer.Params.Data("W")
 		apart(t, activation+": snap-1", trials.Gradient(t, rules.SnAp1[float64]{}), trials.Gradient(t, rules.BPTT[float64]{}), 1e-3)
-		for i := range w {
-			if i/7 != i%7 {
-				w[i] = 0
+		update(trials.Layer, func() {
+			for i := range w {
+				if i/7 != i%7 {
+					w[i] = 0
+				}
 			}
-		}
-		trials.Layer.Updated()
+		})
 		want := trials.Gradient(t, rules.BPTT[float64]{})
 		near(t, activation+": snap-1, W diagonal", trials.Gradient(t, rules.SnAp1[float64]{}), want, 1e-12)
 		apart(t, activation+": e-prop, W diagonal", trials.Gradient(t, rules.EProp[float64]{}), want, 1e-3)
-		clear(w)
-		trials.Layer.Updated()
+		update(trials.Layer, func() { clear(w) })
 		near(t, activation+": e-prop, W = 0", trials.Gradient(t, rules.EProp[float64]{}), trials.Gradient(t, rules.BPTT[float64]{}), 1e-12)
 	}
 	// The products of gates with weights are cut one by one.
 	trials := ruletest.NewTrials(t, models.GRU{N: 6}, 4, 0)
 	want := trials.Gradient(t, rules.BPTT[float64]{})
 	apart(t, "gru", trials.Gradient(t, rules.EProp[float64]{}), want, 1e-3)
-	for _, p := range trials.Layer.Params {
-		if p.Role == models.Recurrent {
-			clear(p.Data)
+	update(trials.Layer, func() {
+		for _, p := range trials.Layer.Params {
+			if p.Role == models.Recurrent {
+				clear(p.Data)
+			}
 		}
-	}
-	trials.Layer.Updated()
+	})
 	near(t, "gru, W = 0", trials.Gradient(t, rules.EProp[float64]{}), trials.Gradient(t, rules.BPTT[float64]{}), 1e-12)
 }
 

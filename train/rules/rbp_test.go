@@ -29,11 +29,12 @@ func TestRBPTendsToImplicit(t *testing.T) {
 	diagonal := func(c float64) *ruletest.Bench {
 		b := ruletest.NewBench(t, models.Rate{Activation: "linear"}, 16)
 		w := b.Layer.Params.Data("W")
-		clear(w)
-		for i := range b.Layer.Units {
-			w[i*b.Layer.Units+i] = c
-		}
-		b.Layer.Updated()
+		update(b.Layer, func() {
+			clear(w)
+			for i := range b.Layer.Units {
+				w[i*b.Layer.Units+i] = c
+			}
+		})
 		b.Tight.Method = solvers.Newton[float64]{}
 		return b
 	}

@@ -72,26 +72,31 @@ func newProbe[T deq.Float](m models.Model) (*Probe[T], error) {
 
 // draw draws everything: vectors from N(0, 0.3²), and matrices as they are initialised, with noise in
 // case that is constant. Recurrent weights are made so small that the cell contracts.
-func (p *Probe[T]) draw(draw int) {
+func (p *Probe[T]) draw(draw int) error {
 	r := kit.Stream(1, "probe", uint64(draw))
-	for i, param := range p.layer.Params {
-		scale := 1.0
-		if param.Role == models.Recurrent {
-			scale = 0.3
-		}
-		for k, v := range p.drawn[i].Data {
-			if len(param.Shape) == 1 {
-				v = 0
+	if err := p.layer.Update(func(params deq.Params[T]) error {
+		for i, param := range params {
+			scale := 1.0
+			if param.Role == models.Recurrent {
+				scale = 0.3
 			}
-			param.Data[k] = T(scale * (float64(v) + 0.3*r.NormFloat64()))
+			for k, v := range p.drawn[i].Data {
+				if len(param.Shape) == 1 {
+					v = 0
+				}
+				param.Data[k] = T(scale * (float64(v) + 0.3*r.NormFloat64()))
+			}
 		}
+		return nil
+	}); err != nil {
+		return err
 	}
-	p.layer.Updated()
 	for _, v := range [][]T{p.x, p.z0} {
 		for i := range v {
 			v[i] = T(r.NormFloat64())
 		}
 	}
+	return nil
 }
 
 // quadratic is ½‖y − t‖² with targets that are functions of the indices.
@@ -139,9 +144,11 @@ func (p *Probe[T]) Reach(ctx context.Context, rule Rule[T]) (Reach, error) {
 		taught[i], used[i] = make([]bool, len(param.Data)), make([]bool, len(param.Data))
 	}
 	for d, missing := 0, true; d < probeDraws && missing; d++ {
-		p.draw(d)
+		err := p.draw(d)
+		if err != nil {
+			return Reach{}, err
+		}
 		exact := p.exact[probed{d, steps}]
-		var err error
 		if exact == nil {
 			if exact, err = p.gradient(ctx, reference, d, steps); err != nil {
 				return Reach{}, err

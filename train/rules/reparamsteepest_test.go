@@ -56,10 +56,9 @@ func TestSteepestClosedForm(t *testing.T) {
 	tight := deq.Solver[float64]{Method: solvers.Newton[float64]{}, Settings: solvers.Settings{RTol: 1e-14, MaxEvals: 1000}}
 	// descend makes steps of size rate by the rule for η and returns the errors.
 	descend := func(rate float64, look func(s rules.Situation[float64], g deq.Params[float64])) [][]float64 {
-		copy(w, start)
+		update(l, func() { copy(w, start) })
 		var errs [][]float64
 		for range steps + 1 {
-			l.Updated()
 			e, err := l.Solve(ctx, x, nil, tight)
 			if err != nil {
 				t.Fatal(err)
@@ -77,9 +76,11 @@ func TestSteepestClosedForm(t *testing.T) {
 				t.Fatal(err)
 			}
 			look(s, g)
-			for i, d := range g.Data("W") {
-				w[i] -= rate * d
-			}
+			update(l, func() {
+				for i, d := range g.Data("W") {
+					w[i] -= rate * d
+				}
+			})
 		}
 		return errs
 	}

@@ -30,15 +30,16 @@ func diagonals(t *testing.T, m models.Model) (*deq.Layer[float64], deq.Sequence[
 		}
 		return v
 	}
-	for _, p := range l.Params {
-		random(p.Data, 0.3)
-		for i := range p.Data {
-			if n := p.Shape[0]; p.Role == models.Recurrent && slices.Equal(p.Shape, []int{n, n}) && i/n != i%n {
-				p.Data[i] = 0
+	update(l, func() {
+		for _, p := range l.Params {
+			random(p.Data, 0.3)
+			for i := range p.Data {
+				if n := p.Shape[0]; p.Role == models.Recurrent && slices.Equal(p.Shape, []int{n, n}) && i/n != i%n {
+					p.Data[i] = 0
+				}
 			}
 		}
-	}
-	l.Updated()
+	})
 	return l, deq.Sequence[float64]{Rows: rows, Steps: steps, X: random(make([]float64, steps*rows*inputs), 1), Z0: random(make([]float64, rows*l.Units), 1)}
 }
 

@@ -70,13 +70,16 @@ func (r WeightPerturbation[T]) Gradient(ctx context.Context, s Situation[T], g d
 		}
 		var loss [2]float64
 		for phase, sigma := range []float64{o.Sigma, -o.Sigma} {
-			other := s.Layer().Twin(func(p deq.Params[T]) {
+			other, err := s.Layer().Twin(func(p deq.Params[T]) {
 				for i := range p {
 					for k, xi := range noise[i].Data {
 						p[i].Data[k] += T(sigma) * xi
 					}
 				}
 			})
+			if err != nil {
+				return rep, fmt.Errorf("rules: weight-perturbation: %w", err)
+			}
 			e, err := other.Solve(ctx, s.X, s.Z, s.Forward)
 			if err != nil {
 				return rep, fmt.Errorf("rules: weight-perturbation: %w", err)

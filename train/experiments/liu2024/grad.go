@@ -204,8 +204,9 @@ func compareRules(ctx context.Context, name string, m models.Rate, seed uint64, 
 			return nil, err
 		}
 	}
-	clear(tr.Params.Data("W"))
-	tr.Updated()
+	if err := tr.Update(func(p deq.Params[float64]) error { clear(p.Data("W")); return nil }); err != nil {
+		return nil, err
+	}
 	return out, compare(tr, name+"/W=0/e-prop=bptt", eprop, bptt, experiments.AtMost, 1e-12)
 }
 
@@ -289,14 +290,11 @@ func (tr *trials) against(g deq.Params[float64], entries int, value func() (floa
 		}
 		some := rng.Stream(tr.seed, "liu2024/entries/"+param.Name).Perm(len(param.Data))
 		for _, k := range some[:min(entries, len(some))] {
-			was := param.Data[k]
-			want, err := finite.Derivative(func(h float64) (float64, error) {
-				param.Data[k] = was + h
-				tr.Updated()
-				return value()
+			want, err := finite.Derivative(func(h float64) (v float64, err error) {
+				err = tr.Vary(func(deq.Params[float64]) error { param.Data[k] += h; return nil },
+					func() error { v, err = value(); return err })
+				return v, err
 			})
-			param.Data[k] = was
-			tr.Updated()
 			if err != nil {
 				return 0, err
 			}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 
+	"attractor/deq"
 	"attractor/internal/config"
 	"attractor/internal/figure"
 	"attractor/internal/rng"
@@ -77,8 +78,12 @@ func (p sinePlan) run(ctx context.Context) (*sineCourse, error) {
 		return v
 	}
 	b, wo := uniform("feedback", 1), t.Layer.Params.Data("Wo")
-	copy(wo, uniform("readout", 0.1/math.Sqrt(sineUnits)))
-	t.Layer.Updated()
+	if err := t.Layer.Update(func(deq.Params[float32]) error {
+		copy(wo, uniform("readout", 0.1/math.Sqrt(sineUnits)))
+		return nil
+	}); err != nil {
+		return nil, err
+	}
 	for _, own := range t.Own.Params {
 		if own.Name == "Wo" {
 			copy(own.Data, b)
@@ -92,9 +97,13 @@ func (p sinePlan) run(ctx context.Context) (*sineCourse, error) {
 		}
 		out.losses = append(out.losses, float64(r.Loss))
 		if p.name != byForce {
-			clear(t.Layer.Params.Data("b"))
-			clear(t.Layer.Params.Data("bo"))
-			t.Layer.Updated()
+			if err := t.Layer.Update(func(params deq.Params[float32]) error {
+				clear(params.Data("b"))
+				clear(params.Data("bo"))
+				return nil
+			}); err != nil {
+				return nil, err
+			}
 		}
 	}
 	score, err := t.Test(ctx)

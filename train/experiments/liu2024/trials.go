@@ -35,8 +35,12 @@ func newTrials(m models.Model, s shape, seed uint64) (*trials, error) {
 		}
 		return v
 	}
-	copy(l.Params.Data("b"), draw("biases", l.Units, 0.1))
-	l.Updated()
+	if err := l.Update(func(p deq.Params[float64]) error {
+		copy(p.Data("b"), draw("biases", l.Units, 0.1))
+		return nil
+	}); err != nil {
+		return nil, err
+	}
 	return &trials{
 		Layer: l, seed: seed, targets: draw("targets", s.steps*s.rows*s.outputs, 1),
 		Sequence: deq.Sequence[float64]{Rows: s.rows, Steps: s.steps, X: draw("inputs", s.steps*s.rows*s.inputs, 1)},

@@ -1,6 +1,7 @@
 package zhu2024
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -151,14 +152,15 @@ func (c *classifier) solve(ctx context.Context, x []float32) (*deq.Equilibrium[f
 }
 
 // move changes W.
-func (c *classifier) move(rate float64, grads deq.Params[float32]) {
-	w := c.layer.Params.Data("W")
-	for k, g := range grads.Data("W") {
-		w[k] -= float32(rate) * g
-	}
-	c.relaxing.Params.CopyFrom(c.layer.Params)
-	c.relaxing.Updated()
-	c.layer.Updated()
+func (c *classifier) move(rate float64, grads deq.Params[float32]) error {
+	err := c.layer.Update(func(p deq.Params[float32]) error {
+		w := p.Data("W")
+		for k, g := range grads.Data("W") {
+			w[k] -= float32(rate) * g
+		}
+		return nil
+	})
+	return cmp.Or(err, c.relaxing.Update(c.layer.Params.Into))
 }
 
 // objective is the loss of a batch.
@@ -329,7 +331,9 @@ func learn(ctx context.Context, data *tasks.Dataset, how schedule, s setting, se
 		t.unconverged += report.Failed()
 		t.loss = append(t.loss, o.Mean())
 		t.accuracy = append(t.accuracy, losses.Accuracy(o.Y, c.layer.Outputs, b.Labels))
-		c.move(s.rate, grads)
+		if err := c.move(s.rate, grads); err != nil {
+			return nil, err
+		}
 		done()
 	}
 	return t, c.finish(ctx, t, data.Test, find)

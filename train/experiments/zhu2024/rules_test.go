@@ -48,10 +48,11 @@ func TestCatalogRulesOnTheLinearTask(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	copy(l.Params.Data("W"), task.start.v)
-	copy(l.Params.Data("U"), identity(units).v)
-	copy(l.Params.Data("Wo"), identity(units).v)
-	l.Updated()
+	update(l, func() {
+		copy(l.Params.Data("W"), task.start.v)
+		copy(l.Params.Data("U"), identity(units).v)
+		copy(l.Params.Data("Wo"), identity(units).v)
+	})
 	states, _ := task.states(newLU(units), task.start)
 	e, err := l.At(transposed(task.x), transposed(states))
 	if err != nil {
@@ -95,5 +96,12 @@ func TestCatalogRulesOnTheLinearTask(t *testing.T) {
 		if d := off(c.other); !(d >= 1e-3) {
 			t.Errorf("%T is not told apart from another rule: %.2g", c.rule, d)
 		}
+	}
+}
+
+// update changes the parameters of a layer by its door.
+func update[T deq.Float](l *deq.Layer[T], change func()) {
+	if err := l.Update(func(deq.Params[T]) error { change(); return nil }); err != nil {
+		panic(err)
 	}
 }

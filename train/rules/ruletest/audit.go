@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"reflect"
-	"slices"
 	"testing"
 
 	"attractor/deq"
@@ -116,24 +115,27 @@ func (l valuesOnly) Eval(rows []int, y, dy []float64, losses []float64) error {
 
 // readsReadout reports whether a gradient changes when the readout does, but not the output.
 func (b *Bench) readsReadout(rule rules.Rule[float64], plain outcome) (bool, error) {
-	for _, p := range b.Layer.Params {
-		if p.Role != models.Readout {
-			continue
+	var other outcome
+	err := b.Layer.Vary(func(params deq.Params[float64]) error {
+		for _, p := range params {
+			if p.Role != models.Readout {
+				continue
+			}
+			for i := range p.Data {
+				p.Data[i] *= -1.5
+			}
 		}
-		was := slices.Clone(p.Data)
-		defer func() { copy(p.Data, was); b.Layer.Updated() }()
-		for i := range p.Data {
-			p.Data[i] *= -1.5
-		}
-	}
-	b.Layer.Updated()
-	other, err := b.run(rule, func(o *deq.Output[float64], l deq.Loss[float64]) deq.Loss[float64] {
-		was := plain.output
-		copy(o.Y, was.Y)
-		copy(o.Losses, was.Losses)
-		copy(o.DY, was.DY)
-		copy(o.DZ, was.DZ)
-		return l
+		return nil
+	}, func() (err error) {
+		other, err = b.run(rule, func(o *deq.Output[float64], l deq.Loss[float64]) deq.Loss[float64] {
+			was := plain.output
+			copy(o.Y, was.Y)
+			copy(o.Losses, was.Losses)
+			copy(o.DY, was.DY)
+			copy(o.DZ, was.DZ)
+			return l
+		})
+		return err
 	})
 	return err != nil || differ(rule, other.grads, plain.grads), nil
 }
@@ -147,13 +149,18 @@ func (b *Bench) transport(rule rules.Rule[float64]) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	w, bias, n := b.Layer.Params.Data("W"), b.Layer.Params.Data("b"), b.Layer.Units
-	for j := 1; j < n; j++ {
-		d := 0.3 * math.Sin(float64(j))
-		w[j*n] += d
-		bias[j] -= d * before.situation.Z[0]
+	n := b.Layer.Units
+	if err := b.Layer.Update(func(params deq.Params[float64]) error {
+		w, bias := params.Data("W"), params.Data("b")
+		for j := 1; j < n; j++ {
+			d := 0.3 * math.Sin(float64(j))
+			w[j*n] += d
+			bias[j] -= d * before.situation.Z[0]
+		}
+		return nil
+	}); err != nil {
+		return 0, err
 	}
-	b.Layer.Updated()
 	after, err := b.run(rule, nil)
 	if err != nil {
 		return 0, err

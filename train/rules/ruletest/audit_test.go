@@ -41,7 +41,10 @@ type mirror struct {
 }
 
 func (mirror) Gradient(_ context.Context, s rules.Situation[float64], g deq.Params[float64]) (rules.Report, error) {
-	twin := s.Layer().Twin(func(deq.Params[float64]) {})
+	twin, err := s.Layer().Twin(func(deq.Params[float64]) {})
+	if err != nil {
+		return rules.Report{}, err
+	}
 	u := make([]float64, len(s.Z))
 	if err := twin.ReadoutVJP(s.Z, s.Output.DY, u, nil); err != nil {
 		return rules.Report{}, err

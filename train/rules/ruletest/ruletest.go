@@ -54,6 +54,24 @@ type Bench struct {
 	Mirrored bool
 }
 
+// Update changes the parameters of a layer.
+func Update[T deq.Float](t testing.TB, l *deq.Layer[T], change func(p deq.Params[T])) {
+	t.Helper()
+	if err := l.Update(func(p deq.Params[T]) error { change(p); return nil }); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// guard makes the test fail where a rule writes to the parameters of the layer.
+func guard(t testing.TB, l *deq.Layer[float64]) {
+	check := l.Guard()
+	t.Cleanup(func() {
+		if err := check(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // NewBench makes one of the given model, with 10 units if it does not say, in two shards of
 // which one is not full, with all parameters random.
 func NewBench(t testing.TB, m models.Rate, seed uint64) *Bench {
@@ -66,16 +84,18 @@ func NewBench(t testing.TB, m models.Rate, seed uint64) *Bench {
 		t.Fatal(err)
 	}
 	r := rng.Stream(seed, "ruletest")
-	for _, name := range []string{"b", "bo"} {
-		p := l.Params.Data(name)
-		for i := range p {
-			p[i] = 0.2 * r.NormFloat64()
+	Update(t, l, func(params deq.Params[float64]) {
+		for _, name := range []string{"b", "bo"} {
+			p := params.Data(name)
+			for i := range p {
+				p[i] = 0.2 * r.NormFloat64()
+			}
 		}
-	}
-	for i := range l.Params.Data("Wo") { // mild, so that the loss bends little where β nudges
-		l.Params.Data("Wo")[i] *= 0.3
-	}
-	l.Updated()
+		for i := range params.Data("Wo") { // mild, so that the loss bends little where β nudges
+			params.Data("Wo")[i] *= 0.3
+		}
+	})
+	guard(t, l)
 	x := make([]float64, rows*inputs)
 	for i := range x {
 		x[i] = r.NormFloat64()

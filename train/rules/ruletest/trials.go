@@ -32,14 +32,16 @@ func NewTrials(t testing.TB, m models.Model, seed uint64, workers int) *Trials {
 		t.Fatal(err)
 	}
 	r := rng.Stream(seed, "ruletest")
-	for _, p := range l.Params {
-		if len(p.Shape) == 1 {
-			for i := range p.Data {
-				p.Data[i] += 0.2 * r.NormFloat64()
+	Update(t, l, func(params deq.Params[float64]) {
+		for _, p := range params {
+			if len(p.Shape) == 1 {
+				for i := range p.Data {
+					p.Data[i] += 0.2 * r.NormFloat64()
+				}
 			}
 		}
-	}
-	l.Updated()
+	})
+	guard(t, l)
 	b := &Trials{Layer: l, Weights: make([]float32, steps*rows)}
 	b.Rows, b.Steps, b.X = rows, steps, make([]float64, steps*rows*inputs)
 	for i := range b.X {
@@ -138,12 +140,13 @@ func testTrials(t *testing.T, rule rules.TemporalRule[float64]) {
 	}
 	if _, ok := rule.(rules.ReadoutRule); ok {
 		before := p.Outputs.Loss()
-		for i, param := range b.Layer.Params {
-			for k, v := range once[i].Data {
-				param.Data[k] -= v
+		Update(t, b.Layer, func(params deq.Params[float64]) {
+			for i, param := range params {
+				for k, v := range once[i].Data {
+					param.Data[k] -= v
+				}
 			}
-		}
-		b.Layer.Updated()
+		})
 		if after := b.Passage(t, rule).Outputs.Loss(); !(after < 0.5*before) {
 			t.Errorf("on trials, a step of the readout changes the loss from %.3g to %.3g", before, after)
 		}
