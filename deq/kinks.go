@@ -47,6 +47,9 @@ func (e *Equilibrium[T]) Sides(near float64, directions ...[]T) (*Sides[T], erro
 
 // sides are those of no direction.
 func (e *Equilibrium[T]) sides(near float64) (*Sides[T], error) {
+	if err := e.layer.fresh(e.made); err != nil {
+		return nil, err
+	}
 	s := &Sides[T]{e: e, On: make([]int, e.Rows), Open: make([]int, e.Rows)}
 	u, err := e.layer.shards[0].program(kinks)
 	if err != nil {
@@ -98,6 +101,11 @@ func (e *Equilibrium[T]) sides(near float64) (*Sides[T], error) {
 
 // Towards returns the sides that directions [rows, Units] lead to from those that are open, see Equilibrium.Sides.
 func (s *Sides[T]) Towards(directions ...[]T) (*Sides[T], error) {
+	for _, v := range directions {
+		if err := s.e.checkState("direction", v); err != nil {
+			return nil, err
+		}
+	}
 	s = &Sides[T]{e: s.e, On: s.On, Open: slices.Clone(s.Open), on: s.on, sides: slices.Clone(s.sides)}
 	for k, v := range s.sides {
 		s.sides[k] = slices.Clone(v)
@@ -160,7 +168,12 @@ func (s *Sides[T]) JVP(v, out []T) error {
 func (s *Sides[T]) Kinks() ([]T, error) { return s.byRow(kinks, s.e.Z, 0) }
 
 // Slopes returns the derivative of Kinks along v [rows, Units], on the sides.
-func (s *Sides[T]) Slopes(v []T) ([]T, error) { return s.byRow(sidedTangent, v, 1) }
+func (s *Sides[T]) Slopes(v []T) ([]T, error) {
+	if err := s.e.checkState("v", v); err != nil {
+		return nil, err
+	}
+	return s.byRow(sidedTangent, v, 1)
+}
 
 // Taken returns the sides of a row by kink: 1, 0, or −1 where open.
 func (s *Sides[T]) Taken(row int) (sides []T) {

@@ -486,8 +486,9 @@ func (l *Layer[T]) WeightVJP(k int, dw []T, g Params[T]) error {
 		return err
 	}
 	if direct {
-		sum := g.Data(own.Param)
-		kernels.Add(sum, sum, dw)
+		if sum := g.Data(own.Param); sum != nil {
+			kernels.Add(sum, sum, dw)
+		}
 		return nil
 	}
 	pull, err := l.pull(k)

@@ -133,7 +133,9 @@ func (tr *Trajectory[T]) reverse(ctx context.Context, back function, b Back[T], 
 	dy, dz := make([]T, len(tr.Last())), make([]T, len(tr.Last()))
 	for t, o := range b.Outputs {
 		switch {
-		case o != nil && t < tr.Steps || o != nil && o.DZ == nil:
+		case o != nil && t == tr.Steps && o.DZ == nil:
+			return length("DZ", 0, len(dz))
+		case o != nil && t < tr.Steps:
 			return fmt.Errorf("deq: a loss of state %d of a reversible relaxation, which is not kept: only the last state can have one", t)
 		case o != nil:
 			copy(dz, o.DZ)

@@ -312,10 +312,9 @@ func (u *unit[T]) addGradients(g Params[T]) {
 		return
 	}
 	for i, p := range u.expr.param {
-		if p < 0 {
-			continue
+		if p >= 0 && g[p].Data != nil {
+			kernels.Add(g[p].Data, g[p].Data, u.program.Out(i))
 		}
-		kernels.Add(g[p].Data, g[p].Data, u.program.Out(i))
 	}
 }
 

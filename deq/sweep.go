@@ -69,7 +69,9 @@ func (l *Layer[T]) sweeps(made uint64, rows int, back function, g Params[T], wor
 	for _, s := range l.shards {
 		if s.start < rows {
 			for i, sum := range s.time.grads {
-				kernels.Add(g[i].Data, g[i].Data, sum.Data)
+				if g[i].Data != nil {
+					kernels.Add(g[i].Data, g[i].Data, sum.Data)
+				}
 			}
 		}
 	}

@@ -95,10 +95,15 @@ type exactGradient struct {
 // Newton's leads to (approach); where the adjoint is not found by Anderson's method, LU is used. A sample that has no
 // fixed point then, or at which I − J is singular, has no exact gradient: it is left out.
 func gradientOf[T deq.Float](ctx context.Context, x *reference, l *deq.Layer[T], rows []int, guess []float64) (found exactGradient, err error) {
-	for i, p := range l.Params {
-		for k, v := range p.Data {
-			x.Layer.Params[i].Data[k] = float64(v)
+	if err := x.Layer.Update(func(params deq.Params[float64]) error {
+		for i, p := range l.Params {
+			for k, v := range p.Data {
+				params[i].Data[k] = float64(v)
+			}
 		}
+		return nil
+	}); err != nil {
+		return found, fmt.Errorf("compare: exact gradient: %w", err)
 	}
 	var radii []float64
 	found.radius = math.NaN()

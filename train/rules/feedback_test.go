@@ -2,6 +2,7 @@ package rules_test
 
 import (
 	"math"
+	"slices"
 	"testing"
 
 	"attractor/deq"
@@ -102,22 +103,30 @@ func TestSignSymmetricFollows(t *testing.T) {
 		}
 	})
 	_, s := b.Gradient(t, rule)
+	z := slices.Clone(s.Z)
 	// The same error at the same state, so that nothing but B can differ.
 	at := func() deq.Params[float64] {
 		g := b.Layer.Params.ZerosLike()
+		var err error
+		if s.Equilibrium, err = b.Layer.At(s.X, z); err != nil {
+			t.Fatal(err)
+		}
 		if _, err := rule.Gradient(ctx, s, g); err != nil {
 			t.Fatal(err)
 		}
 		return g
 	}
 	scaled := at()
-	for k := range b.Layer.Params.Data("Wo") {
-		b.Layer.Params.Data("Wo")[k] *= 0.1
+	scale := func(by float64) {
+		update(b.Layer, func() {
+			for k := range b.Layer.Params.Data("Wo") {
+				b.Layer.Params.Data("Wo")[k] *= by
+			}
+		})
 	}
+	scale(0.1)
 	same(t, "other sizes of Wo", at(), scaled)
-	for k := range b.Layer.Params.Data("Wo") {
-		b.Layer.Params.Data("Wo")[k] *= -1
-	}
+	scale(-1)
 	flipped := at()
 	for i := range scaled {
 		for k, v := range scaled[i].Data {

@@ -75,6 +75,9 @@ func TestForceIsRidge(t *testing.T) {
 			width := len(w) / len(bias)
 			moved := make([]float64, len(one)) // since the beginning
 			for pass := range 3 {
+				own := p.Own // goes on from pass to pass
+				p = trials.Passage(t, rule)
+				p.Own = own
 				p.Own.Grads.Clear()
 				g := gradientOf(t, rule, p)
 				update(trials.Layer, func() {

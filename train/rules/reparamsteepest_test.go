@@ -42,15 +42,17 @@ func TestSteepestClosedForm(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	copy(l.Params.Data("Wo"), flat(identity(n)))
 	r := rng.Stream(1, "steepest")
 	x := make([]float64, m*inputs)
 	for i := range x {
 		x[i] = 0.7 * r.NormFloat64()
 	}
-	for i := range l.Params.Data("b") {
-		l.Params.Data("b")[i] = 0.3 * r.NormFloat64()
-	}
+	update(l, func() {
+		copy(l.Params.Data("Wo"), flat(identity(n)))
+		for i := range l.Params.Data("b") {
+			l.Params.Data("b")[i] = 0.3 * r.NormFloat64()
+		}
+	})
 	w := l.Params.Data("W")
 	start := append([]float64(nil), w...)
 	tight := deq.Solver[float64]{Method: solvers.Newton[float64]{}, Settings: solvers.Settings{RTol: 1e-14, MaxEvals: 1000}}
