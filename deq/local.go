@@ -505,6 +505,22 @@ func (l *Layer[T]) WeightVJP(k int, dw []T, g Params[T]) error {
 	return nil
 }
 
+// Parametrized lists the synapses of the cell whose weights are made of parameters and are not a parameter itself, by their
+// index in [Layer.Synapses].
+func (l *Layer[T]) Parametrized() ([]int, error) {
+	u, err := l.shards[0].program(local)
+	if err != nil {
+		return nil, err
+	}
+	var made []int
+	for k, same := range u.expr.local.weights {
+		if !same {
+			made = append(made, k)
+		}
+	}
+	return made, nil
+}
+
 // Weights are those of synapse k as the cell has them, [Post, Pre] or of a bias [Post]. They are valid
 // until the parameters change, and are not to be written to.
 func (l *Layer[T]) Weights(k int) ([]T, error) {

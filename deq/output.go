@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"slices"
 
 	"attractor/internal/kernels"
@@ -25,7 +26,7 @@ type Output[T Float] struct {
 	DY     []T       // ∂L/∂y [rows, Outputs]
 	DZ     []T       // ∂L/∂z [rows, Units]
 
-	Weights []float32 // of the losses [rows]; nil for 1 everywhere
+	Weights []T // of the losses [rows]; nil for 1 everywhere
 }
 
 // Mean is the loss L = Σ wℓ/Σ w.
@@ -224,7 +225,7 @@ func (tr *Trajectory[T]) LastOutput(dz []T) Outputs[T] {
 // the readout's parameters are added to it. A state none of whose samples has a weight is read out, but
 // has no gradients. DZ is nil where states are not kept, VJP then makes it on its way, and where the
 // trajectory was run Once.
-func (tr *Trajectory[T]) Evaluate(ctx context.Context, loss Loss[T], weights []float32, g Params[T]) (Outputs[T], error) {
+func (tr *Trajectory[T]) Evaluate(ctx context.Context, loss Loss[T], weights []T, g Params[T]) (Outputs[T], error) {
 	l, rows := tr.layer, tr.Rows
 	if weights != nil && len(weights) != tr.Steps*rows {
 		return nil, fmt.Errorf("deq: %d weights of losses: expected %d (%d steps of %d samples)", len(weights), tr.Steps*rows, tr.Steps, rows)
@@ -244,7 +245,7 @@ func (tr *Trajectory[T]) Evaluate(ctx context.Context, loss Loss[T], weights []f
 		if weights != nil {
 			o.Weights = weights[(t-1)*rows : t*rows]
 		}
-		if weights == nil || slices.ContainsFunc(o.Weights, func(w float32) bool { return w != 0 }) {
+		if weights == nil || slices.ContainsFunc(o.Weights, func(w T) bool { return w != 0 }) {
 			o.DY = sized(was.DY, rows*l.Outputs)
 			if tr.every == 1 && !tr.once {
 				o.DZ = sized(was.DZ, rows*l.Units)
@@ -259,8 +260,8 @@ func (tr *Trajectory[T]) Evaluate(ctx context.Context, loss Loss[T], weights []f
 			total += float64(w)
 		}
 	}
-	if !(total > 0) {
-		return nil, fmt.Errorf("deq: the weights of the losses add up to %g: expected a positive number", total)
+	if !(total > 0) || math.IsInf(total, 1) {
+		return nil, fmt.Errorf("deq: the weights of the losses add up to %g: expected a positive, finite number", total)
 	}
 	again, err := tr.newSegment()
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 type trial struct {
 	*deq.Layer[float64]
 	deq.Sequence[float64]
-	weights []float32
+	weights []float64
 }
 
 const span = 7 // steps
@@ -36,10 +36,10 @@ func newTrial(t *testing.T, m models.Model, c deq.Config) *trial {
 			}
 		}
 	})
-	w := make([]float32, span*rows)
+	w := make([]float64, span*rows)
 	for i := range w {
 		if step, b := i/rows, i%rows; step != 2 && step < span-b {
-			w[i] = float32(1 + b)
+			w[i] = float64(1 + b)
 		}
 	}
 	return &trial{l, deq.Sequence[float64]{
@@ -357,7 +357,7 @@ func TestBadSequences(t *testing.T) {
 			t.Errorf("back: %s: accepted", name)
 		}
 	}
-	for name, w := range map[string][]float32{"too few": make([]float32, 3), "all 0": make([]float32, span*rows)} {
+	for name, w := range map[string][]float64{"too few": make([]float64, 3), "all 0": make([]float64, span*rows)} {
 		if _, err := r.Evaluate(ctx, quadratic{outputs}, w, nil); err == nil {
 			t.Errorf("weights, %s: accepted", name)
 		}

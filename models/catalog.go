@@ -18,7 +18,13 @@ gain·max φ′ below 1 the cell is likely to contract and its fixed point to be
 With normalize weight W is g·W/‖W‖ row by row, with spectral it is scaled to a spectral norm
 of at most bound: below 1 the cell contracts whatever is learned, since no φ is steeper than 1.
 With density below 1 connections are missing, with dale units excite or inhibit, and noise adds to
-the drive of the units through time.
+the drive of the units through time. The parameter W is then not the weights of the network. These are
+W_eff = M ⊙ S ⊙ |W|, with dale, and else M ⊙ W: M [units, units] has 1 where there is a connection,
+round(density·units) of every row drawn from wiring, and 0 elsewhere; S is 1 in the first
+round(dale·units) columns and −1 in the others. normalize acts on W_eff, row norms and spectral norm
+being those after mask and signs. Checkpoints hold W_eff as effective/W beside params/W; masked entries
+of W do not act, and those below 0 act by their size. Dropout multiplies the state of the sample that W_eff
+weighs by a mask of 0 with probability dropout and 1/(1 − dropout) otherwise, while the network is trained.
 Parameters: W [units, units], U [units, inputs], b [units], Wo [outputs, units], bo [outputs],
 and g [units, 1] with normalize weight.`,
 		Refs: []string{`@article{sompolinsky1988chaos,

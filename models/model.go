@@ -144,3 +144,7 @@ func (i Normal) Draw(r *rand.Rand, shape []int, dst []float64) {
 		dst[k] = sd * r.NormFloat64()
 	}
 }
+
+// Parametrized is a Model that may make weights of its cell out of parameters, by masks, signs or norms. Where it does, a run keeps
+// the weights beside the parameters in its checkpoints.
+type Parametrized interface{ Parametrized() bool }

@@ -112,6 +112,12 @@ func (r Rate) Params(inputs, outputs int) []Param {
 	return params
 }
 
+// Parametrized implements [Parametrized]: W is masked, signed or normalised.
+func (r Rate) Parametrized() bool {
+	r = kit.WithDefaults(r)
+	return r.Density < 1 || r.Dale > 0 || r.Normalize != "none"
+}
+
 // excitatory is the number of units that excite.
 func (r Rate) excitatory() int { return int(math.Round(r.Dale * float64(r.N))) }
 

@@ -94,6 +94,36 @@ func (t *Trainer[T]) answer(ctx context.Context, batch *tasks.Batch[T], q deq.Se
 	return deq.Outputs[T]{o}, e, err
 }
 
+// valueOf is what a step makes smaller, at the parameters of now and with the step's masks, noise and probes: the mean loss
+// and what the regularizer adds to it. A solve that does not converge is an error.
+func (t *Trainer[T]) valueOf(ctx context.Context, s *Step[T]) (float64, error) {
+	var outputs deq.Outputs[T]
+	var z []T
+	if rule, ok := t.rule.(rules.TemporalRule[T]); ok {
+		tr, err := rules.Run(ctx, rule, t.Layer, t.sequence(s.Batch))
+		if err != nil {
+			return 0, err
+		}
+		outputs, err = t.readOut(ctx, tr, s.Batch, nil)
+		if err != nil || s.Batch.Steps > 0 {
+			return outputs.Loss(), err
+		}
+		z = tr.Last()
+	} else {
+		var e *deq.Equilibrium[T]
+		var err error
+		if outputs, e, err = t.answer(ctx, s.Batch, deq.Sequence[T]{}); err != nil {
+			return 0, err
+		}
+		if err := e.Report.Err(); err != nil {
+			return 0, err
+		}
+		z = e.Z
+	}
+	more, err := s.added.at(t.Layer, s.Batch.X, z, s.Loss)
+	return outputs.Loss() + more, err
+}
+
 // correct is the number of samples of a batch whose label the outputs have, of a trial the share of its
 // scored steps.
 func correct[T deq.Float](batch *tasks.Batch[T], outputs deq.Outputs[T], dim int) float64 {

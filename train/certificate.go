@@ -10,7 +10,6 @@ import (
 	"attractor/internal/rng"
 	"attractor/solvers"
 	"attractor/train/losses"
-	"attractor/train/rules"
 	"attractor/train/tasks"
 )
 
@@ -180,18 +179,7 @@ func (t *Trainer[T]) ownSlope(ctx context.Context, s *Step[T], direction [][]flo
 	if _, is32 := any(T(0)).(float32); is32 {
 		stretch = 100
 	}
-	return slope(t.Layer, t.trained, direction, stretch, func() (float64, error) {
-		tr, err := rules.Run(ctx, t.rule.(rules.TemporalRule[T]), t.Layer, t.sequence(s.Batch))
-		if err != nil {
-			return 0, err
-		}
-		outputs, err := t.readOut(ctx, tr, s.Batch, nil)
-		if err != nil || s.Batch.Steps > 0 {
-			return outputs.Loss(), err
-		}
-		more, err := s.added.at(t.Layer, s.Batch.X, tr.Last(), s.Loss)
-		return outputs.Loss() + more, err
-	})
+	return slope(t.Layer, t.trained, direction, stretch, func() (float64, error) { return t.valueOf(ctx, s) })
 }
 
 // slope differentiates a value along a direction of some parameters, which it leaves as they were.

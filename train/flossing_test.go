@@ -126,7 +126,7 @@ func TestFlossingRefuses(t *testing.T) {
 
 // The trials follow one another without what pads them, over and over again.
 func TestDrive(t *testing.T) {
-	s := tasks.Split{N: 3, Steps: 3, X: []float64{1, 10, 2, 20, 0, 0, 3, 30, 4, 40, 5, 50, 6, 60, 0, 0, 0, 0}, Weights: []float32{0, 1, 0, 1, 0, 1, 1, 0, 0}}
+	s := tasks.Split{N: 3, Steps: 3, X: []float64{1, 10, 2, 20, 0, 0, 3, 30, 4, 40, 5, 50, 6, 60, 0, 0, 0, 0}, Weights: []float64{0, 1, 0, 1, 0, 1, 1, 0, 0}}
 	for from := range 13 {
 		drive, x := Drive[float32](s, from), make([]float32, 2)
 		for _, step := range []int{0, 1, 2, 3, 4, 5, 6, 7, 11, 3, 0} {

@@ -97,7 +97,7 @@ func (e *ConfigurationError) Error() string {
 }
 
 // The checkpoint holds tensors "params/NAME", "rule/NAME" (of the rule's own), "optim/SLOT/NAME" and
-// "warm/NAME"; counters and running sums are texts, floats in hexadecimal, so that not a bit is lost.
+// "warm/NAME", and for readers "effective/NAME", the weights that the cell makes of the parameter; counters and running sums are texts, floats in hexadecimal, so that not a bit is lost.
 // Of a flossing before the step to come it holds the text "flossing", a FlossingRecord, and tensors
 // "flossing/best/NAME" and "flossing/optim/SLOT/NAME".
 const (
@@ -188,6 +188,13 @@ func (r *Run[T]) save() error {
 	f := checkpoint.File{Tensors: map[string]checkpoint.Tensor{}, Meta: map[string]string{}}
 	for name, p := range r.parameters() {
 		f.Tensors[name] = checkpoint.Of(p.Data, p.Shape...)
+	}
+	effective, err := r.effective()
+	if err != nil {
+		return fmt.Errorf("train: %w", err)
+	}
+	for _, p := range effective {
+		f.Tensors[effectivePrefix+p.Name] = checkpoint.Of(p.Data, p.Shape...)
 	}
 	for name, data := range r.state.Slots() {
 		f.Tensors[slotPrefix+name] = checkpoint.Of(data)

@@ -7,8 +7,9 @@ import (
 
 	"attractor/deq"
 	"attractor/internal/finite"
+	"attractor/internal/options"
 	"attractor/internal/rng"
-	"attractor/train/tasks"
+	"attractor/train/rules"
 )
 
 // GradReport compares a rule's gradient with finite differences.
@@ -55,7 +56,8 @@ const (
 )
 
 // GradCheck compares the gradient that a rule gives for a model, at its initial parameters and
-// with random biases, with finite differences of the loss. The loss of a TemporalRule is that
+// with random biases, with finite differences of what is trained: the loss and what the regularizer adds to it, with the
+// masks of dropout, the noise and the probes of the seed's first step. The loss of a TemporalRule is that
 // of its own relaxation, of any other rule that at the equilibrium. Rules that are
 // not exact do not hold, and are not meant to.
 //
@@ -70,6 +72,11 @@ func GradCheck(ctx context.Context, c Config[float64], p Parts[float64]) (*GradR
 	c.Forward.RTol, c.Adjoint.RTol = gradRTol, gradRTol
 	c.Forward.MaxEvals, c.Adjoint.MaxEvals = 5000, 5000
 	c.Train.Batch, c.Train.Trained, c.Train.Unconverged = gradSamples, "all", "stop"
+	standard := options.WithDefaults(rules.RBP[float64]{}).Steps
+	if r, ok := c.Rule.Value.(rules.RBP[float64]); ok && options.WithDefaults(r).Steps == standard { // as long as the solvers may
+		r.Steps = c.Adjoint.MaxEvals
+		c.Rule.Value = r
+	}
 	t, err := New(c, p)
 	if err != nil {
 		return nil, err
@@ -87,8 +94,8 @@ func GradCheck(ctx context.Context, c Config[float64], p Parts[float64]) (*GradR
 	}); err != nil {
 		return nil, err
 	}
-	batch := t.batches.At(0, 0)
-	step, err := t.gradients(ctx, batch, nil)
+	t.dropOut()
+	step, err := t.gradients(ctx, t.batches.At(0, 0), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +103,7 @@ func GradCheck(ctx context.Context, c Config[float64], p Parts[float64]) (*GradR
 	rep := &GradReport{Holds: true, Tolerance: gradTolerance}
 	scale := 0.0
 	for i, param := range t.Layer.Params {
-		c, err := t.compareGradient(ctx, batch, param, step.Grads[i].Data)
+		c, err := t.compareGradient(ctx, &step, param, step.Grads[i].Data)
 		if err != nil {
 			return nil, err
 		}
@@ -121,13 +128,13 @@ type comparison struct {
 }
 
 // compareGradient differentiates the loss for some entries of one parameter.
-func (t *Trainer[T]) compareGradient(ctx context.Context, batch *tasks.Batch[T], param deq.Tensor[T], gradient []T) (comparison, error) {
+func (t *Trainer[T]) compareGradient(ctx context.Context, s *Step[T], param deq.Tensor[T], gradient []T) (comparison, error) {
 	c := comparison{name: param.Name, entries: len(param.Data)}
 	entries := rng.Stream(t.settings.Seed, "gradcheck/entries/"+param.Name).Perm(len(param.Data))
 	for _, k := range entries[:min(len(entries), gradEntries)] {
 		n, spread, err := finite.Estimate(func(h float64) (loss float64, err error) {
 			err = t.Layer.Vary(func(deq.Params[T]) error { param.Data[k] += T(h); return nil },
-				func() error { loss, err = t.lossOf(ctx, batch); return err })
+				func() error { loss, err = t.valueOf(ctx, s); return err })
 			c.loss = max(c.loss, math.Abs(loss))
 			return loss, err
 		})
@@ -175,16 +182,4 @@ func (c comparison) judge(scale, resolution float64) GradParameter {
 		g.Cosine = Number(math.NaN()) // of rounding
 	}
 	return g
-}
-
-// lossOf is the mean loss of a batch, solved as the rule has it solved.
-func (t *Trainer[T]) lossOf(ctx context.Context, batch *tasks.Batch[T]) (float64, error) {
-	outputs, e, err := t.answer(ctx, batch, t.sequence(batch))
-	if err != nil {
-		return 0, err
-	}
-	if e != nil && e.Report.Err() != nil {
-		return 0, e.Report.Err()
-	}
-	return outputs.Loss(), nil
 }

@@ -8,13 +8,16 @@ import (
 	"strings"
 
 	"attractor/deq"
+	"attractor/internal/quote"
 	"attractor/models"
+	"attractor/train/rules"
 	"attractor/train/tasks"
 )
 
 // Weights are the parameters of a network by their names, and those of a rule's own, from a file.
 type Weights struct {
 	Source string // for messages
+	Run    bool   // whether they are a run's, whose own parameters may be those of another rule
 	Params map[string]Array
 	Own    map[string]Array
 }
@@ -38,15 +41,27 @@ type Gradient[T deq.Float] struct {
 	Failed   int // samples of which some solve did not converge, or that drifted
 	Residual float64
 	Drawn    []string // parameters of the rule's own that the weights do not have: they are drawn from the seed
+
+	Trained   []int         // indices of the parameters that learn; the others have no gradient
+	Solves    []rules.Solve // of the equilibrium and of the rule's own
+	Effective deq.Params[T] // weights of the cell that are made of parameters, by the parameter's name
+	Notes     []string      // on what of the weights and of the options the gradient does not hold
 }
 
-// GradientAt takes the gradient of the configuration's rule for all parameters at the given weights, on all of the data's
-// training part as one batch, in its order. It is that of a first step: nothing is dropped out and noise is that of the seed's
-// step 0. What the regularizer adds is in it; clipping, a warm start and the optimiser have no part.
+// GradientAt takes the gradient of the configuration's rule, for the parameters that learn, at the given weights, on all of the
+// data's training part as one batch, in its order. It is that of a first step of training: masks of dropout, noise and probes are
+// those that the seed gives this, and what the regularizer adds is in it. Flossing, which moves the weights before a step,
+// clipping, a warm start, which a first step does not have, and the optimiser have no part. A loss or a gradient that is
+// not finite is a *[DivergedError], unless train.nonfinite goes on with such.
 func GradientAt[T deq.Float](ctx context.Context, c Config[T], p Parts[T], w Weights, data *tasks.Dataset) (*Gradient[T], error) {
-	c.Train.Batch, c.Train.Trained, c.Train.Holdout, c.Train.WarmStart = data.Train.N, "all", false, "off"
+	c.Train.Batch, c.Train.Holdout, c.Train.WarmStart = data.Train.N, false, "off"
+	g := &Gradient[T]{Steps: data.Steps}
+	if c.Flossing.Times != 0 {
+		g.Notes = append(g.Notes, "flossing has no part in the gradient: it would move the weights before the first step, and the gradient is that at the weights as they are given")
+	}
 	c.Train.Certificate, c.Train.Stability, c.Flossing.Times = 0, "off", 0
 	c.Train.StabilitySpectrum, c.Task.Name = "none", data.Name
+	c.Train.Schedule, c.Train.Warmup, c.Train.Epochs = "constant", 0, 1 // of the optimiser's steps
 	t, err := NewOn(c, p, data)
 	if err != nil {
 		return nil, err
@@ -64,7 +79,23 @@ func GradientAt[T deq.Float](ctx context.Context, c Config[T], p Parts[T], w Wei
 	}); err != nil {
 		return nil, err
 	}
-	g := &Gradient[T]{Layer: t.Layer, Steps: data.Steps}
+	if g.Layer, g.Trained = t.Layer, t.trained; len(t.trained) == 0 {
+		return nil, fmt.Errorf("train: no parameter learns with train.trained %s: choose all", t.settings.Trained)
+	}
+	if err := w.unknown(c.Rule.Name, ownNames(t.Own.Params)); err != nil && !w.Run {
+		return nil, err
+	} else if err != nil {
+		g.Notes = append(g.Notes, err.Error()+"; they are left out")
+	}
+	if g.Effective, err = t.effective(); err != nil {
+		return nil, err
+	}
+	for _, e := range g.Effective {
+		if w.Run { // whose W was never meant to be the weights
+			break
+		}
+		g.Notes = append(g.Notes, remade(w.Source, e.Name, e.Data, t.Layer.Params.Data(e.Name))...)
+	}
 	for _, own := range t.Own.Params {
 		if _, ok := w.Own[own.Name]; !ok {
 			g.Drawn = append(g.Drawn, own.Name)
@@ -78,10 +109,15 @@ func GradientAt[T deq.Float](ctx context.Context, c Config[T], p Parts[T], w Wei
 		}
 	}
 	batch := t.batches.InOrder(0)
+	t.dropOut()
 	step, err := t.gradients(ctx, batch, nil)
 	if err != nil {
 		return nil, err
 	}
+	if bad := t.diverged(&step); bad != nil && t.settings.NonFinite == "stop" {
+		return nil, bad
+	}
+	g.Solves = step.Report.Solves
 	g.Params, g.Own, g.OwnGrads = step.Grads, t.Own.Params, t.Own.Grads
 	g.Loss, g.Failed, g.Residual = float64(step.Record.Loss), step.Record.Failed, float64(step.Record.Residual)
 	if g.Z, g.Outputs, err = t.statesOf(ctx, step); err != nil {
@@ -149,7 +185,7 @@ func someOf(names []string) string {
 func isFinite[T deq.Float](v T) bool { return v-v == 0 }
 
 // Fit returns the model with as many units as the weights have, and the number of their outputs, for so many inputs. Where the
-// model as it is fits it stays.
+// model as it is fits it stays. Arrays that are no parameter of the model have no say.
 func (w Weights) Fit(m models.Model, inputs int) (models.Model, int, error) {
 	sizes := []int{}
 	for _, p := range m.Params(inputs, 1) {
@@ -168,31 +204,106 @@ func (w Weights) Fit(m models.Model, inputs int) (models.Model, int, error) {
 			candidates = append(candidates, resized)
 		}
 	}
+	var nearest misfit
 	for _, c := range candidates {
 		if v, ok := c.(interface{ Validate() error }); ok && v.Validate() != nil {
 			continue
 		}
 		for _, outputs := range sizes {
 			for extra := range 4 { // loops besides the outputs
-				if outputs > extra && w.fits(c.Params(inputs, outputs-extra)) {
+				if outputs <= extra {
+					break
+				}
+				bad := w.misfits(c.Params(inputs, outputs-extra))
+				if len(bad) == 0 {
 					return c, outputs - extra, nil
+				}
+				if nearest.of == nil || len(bad) < len(nearest.bad) {
+					nearest = misfit{c, outputs - extra, bad}
 				}
 			}
 		}
 	}
-	p := m.Params(inputs, 1)[0]
-	return nil, 0, fmt.Errorf("%s: the arrays do not have the shapes of the model's parameters for %d inputs: %s is %v; check the model, its options and the width of x",
-		w.Source, inputs, p.Name, w.Params[p.Name].Shape)
+	if nearest.of == nil {
+		return nil, 0, fmt.Errorf("%s: the arrays have no size that the model could have", w.Source)
+	}
+	var wrong []string
+	for _, p := range nearest.bad {
+		wrong = append(wrong, fmt.Sprintf("array %q: expected shape %v, found %v", p.Name, p.Shape, w.Params[p.Name].Shape))
+	}
+	return nil, 0, fmt.Errorf("%s: %s, as a network of %d units and %d outputs with the %d inputs of x has it",
+		w.Source, strings.Join(wrong[:min(len(wrong), 10)], "; "), nearest.of.Units(), nearest.outputs, inputs)
 }
 
-// fits reports whether all parameters have their shapes.
-func (w Weights) fits(params []models.Param) bool {
-	return !slices.ContainsFunc(params, func(p models.Param) bool { return !slices.Equal(w.Params[p.Name].Shape, p.Shape) })
+// misfit is a network that some arrays do not fit.
+type misfit struct {
+	of      models.Model
+	outputs int
+	bad     []models.Param
+}
+
+// misfits are the parameters whose arrays have another shape.
+func (w Weights) misfits(params []models.Param) (bad []models.Param) {
+	for _, p := range params {
+		if !slices.Equal(w.Params[p.Name].Shape, p.Shape) {
+			bad = append(bad, p)
+		}
+	}
+	return bad
+}
+
+// unknown says which arrays of a rule's own the rule does not have.
+func (w Weights) unknown(rule string, own []string) error {
+	var unknown []string
+	for _, name := range slices.Sorted(maps.Keys(w.Own)) {
+		if !slices.Contains(own, name) {
+			unknown = append(unknown, rulePrefix+name)
+		}
+	}
+	if len(unknown) == 0 {
+		return nil
+	}
+	has := "has no parameters of its own"
+	if len(own) > 0 {
+		for i := range own {
+			own[i] = rulePrefix + own[i]
+		}
+		has = "has of its own " + quote.Names(own)
+	}
+	return fmt.Errorf("%s: found the arrays %s, but rule %q with its options %s", quote.Path(w.Source), quote.Names(unknown), rule, has)
+}
+
+// remade says how the weights of the cell differ from the array that they are made of.
+func remade[T deq.Float](source, name string, effective, array []T) []string {
+	missing, turned, other := 0, 0, 0
+	for k, v := range effective {
+		switch {
+		case v == array[k]:
+		case v == 0:
+			missing++
+		case v == -array[k]:
+			turned++
+		default:
+			other++
+		}
+	}
+	if missing+turned+other == 0 {
+		return nil
+	}
+	return []string{fmt.Sprintf("%s: array %q is not what the network has for weights, by the options of the model: of %d entries %d are masked to 0, %d have the other sign and %d another size; these weights are written as effective/%s",
+		quote.Path(source), name, len(array), missing, turned, other, name)}
 }
 
 func namesOf(params []models.Param) []string {
 	var names []string
 	for _, p := range params {
+		names = append(names, p.Name)
+	}
+	return names
+}
+
+func ownNames[T deq.Float](own deq.Params[T]) (names []string) {
+	for _, p := range own {
 		names = append(names, p.Name)
 	}
 	return names

@@ -55,6 +55,7 @@ type Trainer[T deq.Float] struct {
 
 	progress
 	ruleBytes int
+	failure   error // of a solve of the last step
 }
 
 // progress is what a checkpoint keeps besides parameters and moments.
@@ -143,11 +144,18 @@ type EpochRecord struct {
 }
 
 // UnsolvedError says that no solve of an epoch has converged.
-type UnsolvedError struct{ Epoch, Samples int }
+type UnsolvedError struct {
+	Epoch, Samples int
+	Last           error // which solve has failed in the last step; nil where that is not known
+}
 
 func (e *UnsolvedError) Error() string {
+	last := ""
+	if e.Last != nil {
+		last = fmt.Sprintf("; in the last step it was %v", e.Last)
+	}
 	return fmt.Sprintf("train: no solve of the %d samples of epoch %d has converged: what was learned rests on no fixed point; use weights or inputs of less gain, another solver, "+
-		"a larger solver.max_evals or solver.rtol (backward.… of the adjoint), or train.unconverged accept where iterates are meant to be cut off", e.Samples, e.Epoch)
+		"a larger solver.max_evals or solver.rtol (backward.… of the adjoint), or train.unconverged accept where iterates are meant to be cut off%s", e.Samples, e.Epoch, last)
 }
 
 // Unsolved returns an *[UnsolvedError] for an epoch of which no solve has converged, unless
@@ -156,7 +164,7 @@ func (t *Trainer[T]) Unsolved(e *EpochRecord) error {
 	if t.settings.Unconverged == "accept" || e.Failed < t.fit.N {
 		return nil
 	}
-	return &UnsolvedError{Epoch: e.Epoch, Samples: t.fit.N}
+	return &UnsolvedError{Epoch: e.Epoch, Samples: t.fit.N, Last: t.failure}
 }
 
 // DivergedError says that training could not go on.
@@ -404,7 +412,7 @@ func (t *Trainer[T]) step(ctx context.Context, observers ...Observer[T]) (StepRe
 	epoch, k := t.Step/perEpoch, t.Step%perEpoch
 	batch := t.batches.At(epoch, k)
 	start, counts := time.Now(), t.Layer.Counts()
-	t.Layer.DrawMasks(rng.Stream(t.settings.Seed, "dropout", uint64(t.Step)))
+	t.dropOut()
 	defer t.Layer.DrawMasks(nil) // nothing is dropped when the network is tested
 	s, err := t.gradients(ctx, batch, t.guess(t.warm.z, batch.Rows))
 	if err != nil {
@@ -452,6 +460,11 @@ func (t *Trainer[T]) step(ctx context.Context, observers ...Observer[T]) (StepRe
 	t.Step++
 	t.flosser = nil
 	return s.Record, nil
+}
+
+// dropOut draws the masks of the step to come.
+func (t *Trainer[T]) dropOut() {
+	t.Layer.DrawMasks(rng.Stream(t.settings.Seed, "dropout", uint64(t.Step)))
 }
 
 // endEpoch scores the network and begins the next epoch. Interrupted, it leaves the
@@ -513,7 +526,7 @@ func (t *Trainer[T]) gradients(ctx context.Context, batch *tasks.Batch[T], guess
 		if err := t.correct(&s); err != nil {
 			return s, t.stepError(err)
 		}
-		report.Solves = append(report.Solves, e.Report)
+		report.Solves = append([]rules.Solve{{Report: e.Report, Of: "the equilibrium", Section: "solver"}}, report.Solves...)
 		for _, r := range e.Report.Residual {
 			s.Record.Residual = max(s.Record.Residual, Number(r))
 		}
@@ -560,6 +573,7 @@ func (t *Trainer[T]) gradients(ctx context.Context, batch *tasks.Batch[T], guess
 		return s, fmt.Errorf("train: rule %q has no Gradient for an equilibrium or a trajectory", t.Config.Rule.Name)
 	}
 	t.ruleBytes = max(t.ruleBytes, report.Bytes)
+	t.failure = report.Err()
 	s.Report = report
 	s.Record.Loss = Number(s.Outputs.Loss())
 	s.Record.Accuracy = Number(math.NaN())
@@ -601,20 +615,27 @@ func change[T deq.Float](z, next []T, units int) float64 {
 	return largest
 }
 
-// update clips the gradients and moves the parameters that learn.
-func (t *Trainer[T]) update(s *Step[T]) error {
-	names, params, grads := t.moved()
-	var bad error
+// diverged reports that a step's loss or a gradient is not finite, by a *DivergedError.
+func (t *Trainer[T]) diverged(s *Step[T]) error {
 	if l := float64(s.Record.Loss); math.IsNaN(l) || math.IsInf(l, 0) {
-		bad = &DivergedError{Step: t.Step + 1, Where: "loss", Value: l}
-	} else if err := optim.FirstNonFinite(names, grads); err != nil {
-		bad = &DivergedError{Step: t.Step + 1, Cause: err}
+		return &DivergedError{Step: t.Step + 1, Where: "loss", Value: l}
+	}
+	names, _, grads := t.moved()
+	if err := optim.FirstNonFinite(names, grads); err != nil {
+		bad := &DivergedError{Step: t.Step + 1, Cause: err}
 		var at *optim.NonFiniteError
 		if errors.As(err, &at) {
-			bad.(*DivergedError).Where = at.Name
+			bad.Where = at.Name
 		}
+		return bad
 	}
-	if bad != nil {
+	return nil
+}
+
+// update clips the gradients and moves the parameters that learn.
+func (t *Trainer[T]) update(s *Step[T]) error {
+	_, params, grads := t.moved()
+	if bad := t.diverged(s); bad != nil {
 		if t.settings.NonFinite == "stop" {
 			return bad
 		}

@@ -16,7 +16,8 @@ func (p *program) gradcheckCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "gradcheck",
 		Short: "check a model's and rule's gradient against finite differences",
-		Long: `Gradcheck compares the gradient that a rule gives with central differences of the loss, in
+		Long: `Gradcheck compares the gradient that a rule gives with central differences of what is trained, the
+loss and what regularizer.* adds to it, with one draw of the masks of dropout, the noise and the probes, in
 float64 and at equilibria solved to 1e-13, for every parameter of the model. It exits with
 code 4 when the two do not agree, as is right for a rule that is not exact.
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -16,9 +17,12 @@ import (
 
 	"attractor/deq"
 	"attractor/internal/atomicfile"
+	"attractor/internal/catalog"
 	"attractor/internal/checkpoint"
 	"attractor/internal/npz"
+	"attractor/internal/options"
 	"attractor/internal/quote"
+	"attractor/models"
 	"attractor/train"
 	"attractor/train/rules"
 	"attractor/train/tasks"
@@ -37,11 +41,17 @@ func (p *program) gradientCommand() *cobra.Command {
 		Short: "write a rule's gradient for given weights and a given batch",
 		Long: `Gradient takes the gradient of the mean loss that a rule gives for weights and a batch of your own, and writes
 it to an .npz, for whoever wants to check it by other means. It is that of a first step of train with the same
-options, before clipping and the optimiser, in float64 unless train.precision says float32.
+options, before clipping and the optimiser, in float64 unless train.precision says float32: with the masks of
+model.dropout, the noise and the probes that train.seed gives the first step for these rows in this order, with what
+regularizer.* adds, and for the parameters that train.trained lets learn. Flossing, which moves the weights, has no part.
 
 --weights is the folder of a run or its checkpoint, whose model and options then hold, or an .npz or .safetensors
 with an array for each parameter of --model, under its name (help MODEL); units are counted there. Parameters of the
-rule's own, such as feedback weights, are arrays rule/NAME; those that are not there are drawn from the seed.
+rule's own are arrays rule/NAME; those that are not there are drawn from the seed, others are refused. They are
+
+` + ownArrays + `
+
+help RULE has them with their shapes.
 
 --batch is an .npz with x [batch, inputs], or [batch, steps, inputs] of trials, and
   labels  [batch] or [batch, steps], classes from 0; or
@@ -50,9 +60,10 @@ rule's own, such as feedback weights, are arrays rule/NAME; those that are not t
   start   one number, that of all the state's at the beginning of trials, 0 without it.
 Labels or targets of trials without the dimension of the steps are those of the last step, and alone have a loss.
 
-The .npz that is written holds the gradient of each parameter under its name; loss; z, what was read out: [batch,
-units], or of trials [batch, steps, units] after each step; outputs likewise; and of a rule's own parameters
-rule/NAME, their gradients, where they learn, and rule_params/NAME, their values.
+The .npz that is written holds the gradient of each parameter that learns under its name; loss; z, what was read out:
+[batch, units], or of trials [batch, steps, units] after each step; outputs likewise; of a rule's own parameters
+rule/NAME, their gradients, where they learn, and rule_params/NAME, their values; and effective/NAME, the weights that
+the cell makes of a parameter, where the model masks, signs or normalises it.
 
 Where samples do not converge it is written all the same, and the exit code is 4, unless train.unconverged is
 accept.`,
@@ -96,8 +107,11 @@ accept.`,
 // readWeights reads a file of weights, or the folder of a run. saved is the configuration of that, sets the model of a
 // checkpoint alone.
 func readWeights(path string) (w train.Weights, saved string, sets []string, err error) {
-	w = train.Weights{Source: path, Params: map[string]train.Array{}, Own: map[string]train.Array{}}
+	w = train.Weights{Source: quote.Path(path), Params: map[string]train.Array{}, Own: map[string]train.Array{}}
 	put := func(name string, a train.Array) {
+		if strings.HasPrefix(name, "effective/") {
+			return // of the parameters, which are there too
+		}
 		if own, ok := strings.CutPrefix(name, "rule_params/"); ok {
 			w.Own[own] = a
 		} else if own, ok := strings.CutPrefix(name, "rule/"); ok {
@@ -156,19 +170,29 @@ func readWeights(path string) (w train.Weights, saved string, sets []string, err
 		}
 		slices.Sort(sets[1:])
 	}
+	w.Run = c.Meta["config/model"] != ""
 	return w, saved, sets, nil
 }
 
-// readBatch reads a batch for a network of so many outputs, which the arrays may tell.
-func readBatch(path string) (*tasks.Dataset, error) {
+// batchArrays are the names of the arrays of a batch.
+var batchArrays = []string{"x", "y", "labels", "weights", "start"}
+
+// readBatch reads a batch, and the names of arrays that have no meaning in it.
+func readBatch(path string) (d *tasks.Dataset, ignored []string, err error) {
+	d, err = readBatchAs(path, &ignored)
+	return d, ignored, err
+}
+
+func readBatchAs(path string, ignored *[]string) (*tasks.Dataset, error) {
 	f, err := npz.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
 	arrays := map[string]npz.Array{}
-	for _, name := range []string{"x", "y", "labels", "weights", "start"} {
-		if !slices.Contains(f.Names(), name) {
+	for _, name := range f.Names() {
+		if !slices.Contains(batchArrays, name) {
+			*ignored = append(*ignored, name)
 			continue
 		}
 		a, err := f.Read(name)
@@ -237,11 +261,11 @@ func readBatch(path string) (*tasks.Dataset, error) {
 			return nil, fail("weights", "[batch, steps] beside labels or targets of every step, as x is "+bracketed(x.Shape))
 		}
 		for i, v := range w.Data {
-			if v < 0 || math.IsInf(float64(float32(v)), 0) {
+			if v < 0 {
 				return nil, fmt.Errorf("%s: weights: expected numbers of at least 0, found %v at %s", path, v, bracketed(position(i, w.Shape)))
 			}
-			s.Weights = append(s.Weights, float32(v))
 		}
+		s.Weights = w.Data
 	}
 	if last {
 		s = lastOnly(s, d)
@@ -253,7 +277,7 @@ func readBatch(path string) (*tasks.Dataset, error) {
 // lastOnly gives the labels or targets of trials to their last steps.
 func lastOnly(s tasks.Split, d *tasks.Dataset) tasks.Split {
 	labels, y := s.Labels, s.Y
-	s.Labels, s.Y, s.Weights = nil, nil, make([]float32, s.N*s.Steps)
+	s.Labels, s.Y, s.Weights = nil, nil, make([]float64, s.N*s.Steps)
 	for b := range s.N {
 		s.Weights[(b+1)*s.Steps-1] = 1
 	}
@@ -284,8 +308,17 @@ type gradientReport struct {
 	Steps      int                 `json:"steps"`    // of the trials; 0 where a sample is one input
 	Failed     int                 `json:"failed"`   // samples of which some solve did not converge, or that drifted
 	Residual   train.Number        `json:"residual"` // of the state that was read out, largest of the batch; null of trials
+	Solves     []gradientSolve     `json:"solves"`   // of the equilibrium and of the rule's own
 	Parameters []gradientParameter `json:"parameters"`
 	Own        []gradientParameter `json:"rule_parameters"`
+}
+
+// gradientSolve is a solve of the step.
+type gradientSolve struct {
+	Of       string       `json:"of"`
+	Failed   int          `json:"failed"`   // samples that did not converge
+	Residual train.Number `json:"residual"` // largest of the batch
+	Evals    int          `json:"evals"`    // largest of the batch
 }
 
 type gradientParameter struct {
@@ -302,14 +335,28 @@ func writeGradient[T deq.Float](ctx context.Context, p *program, f gradientFlags
 	if err := spareInputs(f.out, f.weights, filepath.Join(f.weights, train.CheckpointFile), f.batch); err != nil {
 		return err
 	}
-	data, err := readBatch(f.batch)
+	data, ignored, err := readBatch(f.batch)
 	if err != nil {
 		return usage(err)
 	}
+	p.warnOfArrays(f.batch, ignored, batchArrays)
 	model, outputs, err := w.Fit(c.Model.Value, data.Inputs)
 	if err != nil {
 		return usage(err)
 	}
+	if err := sameUnits(f.config, c, parts, model); err != nil {
+		return usage(fmt.Errorf("%s: %w", quote.Path(f.weights), err))
+	}
+	var known, others []string
+	for _, param := range model.Params(data.Inputs, outputs) {
+		known = append(known, param.Name)
+	}
+	for _, name := range slices.Sorted(maps.Keys(w.Params)) {
+		if !slices.Contains(known, name) {
+			others = append(others, name)
+		}
+	}
+	p.warnOfArrays(f.weights, others, known)
 	c.Model.Value = model
 	switch {
 	case data.Kind == tasks.Classification:
@@ -334,6 +381,9 @@ func writeGradient[T deq.Float](ctx context.Context, p *program, f gradientFlags
 	if err != nil {
 		return usage(err)
 	}
+	for _, note := range g.Notes {
+		p.log.Warn(note)
+	}
 	rows := data.Train.N
 	shape := func(width int) []int {
 		if g.Steps == 0 {
@@ -342,11 +392,22 @@ func writeGradient[T deq.Float](ctx context.Context, p *program, f gradientFlags
 		return []int{rows, g.Steps, width}
 	}
 	report := gradientReport{File: f.out, Model: c.Model.Name, Rule: c.Rule.Name, Precision: c.Train.Precision,
-		Loss: train.Number(g.Loss), Batch: rows, Steps: g.Steps, Failed: g.Failed, Residual: train.Number(g.Residual), Own: []gradientParameter{}}
+		Loss: train.Number(g.Loss), Batch: rows, Steps: g.Steps, Failed: g.Failed, Residual: train.Number(g.Residual), Solves: []gradientSolve{}, Own: []gradientParameter{}}
 	var arrays []npz.Named
-	for _, param := range g.Params {
-		arrays = append(arrays, npz.Named{Name: param.Name, Shape: param.Shape, Data: param.Data})
-		report.Parameters = append(report.Parameters, sizeOf(param))
+	for i, param := range g.Params {
+		size := sizeOf(param)
+		if size.Fixed = !slices.Contains(g.Trained, i); size.Fixed {
+			size.Norm, size.Largest = train.Number(math.NaN()), train.Number(math.NaN())
+		} else {
+			arrays = append(arrays, npz.Named{Name: param.Name, Shape: param.Shape, Data: param.Data})
+		}
+		report.Parameters = append(report.Parameters, size)
+	}
+	for _, w := range g.Effective {
+		arrays = append(arrays, npz.Named{Name: "effective/" + w.Name, Shape: w.Shape, Data: w.Data})
+	}
+	for _, s := range g.Solves {
+		report.Solves = append(report.Solves, gradientSolve{Of: s.Of, Failed: s.Failed(), Residual: train.Number(slices.Max(s.Residual)), Evals: slices.Max(s.Report.Evals)})
 	}
 	arrays = append(arrays, npz.Named{Name: "loss", Data: []float64{g.Loss}},
 		npz.Named{Name: "z", Shape: shape(g.Layer.Units), Data: g.Z}, npz.Named{Name: "outputs", Shape: shape(g.Layer.Outputs), Data: g.Outputs})
@@ -366,11 +427,16 @@ func writeGradient[T deq.Float](ctx context.Context, p *program, f gradientFlags
 		return err
 	}
 	said := fmt.Sprintf("%d of %d samples did not converge, and the gradient is taken at their best iterates", g.Failed, rows)
+	for _, solve := range g.Solves {
+		if err := solve.Err(); err != nil {
+			said += fmt.Sprintf("; %v", err)
+		}
+	}
 	if c.Train.Unconverged == "accept" {
 		p.log.Warn(said)
 		return nil
 	}
-	return fmt.Errorf("%w: %s; give solver.max_evals or solver.rtol by --set, or train.unconverged=accept where that is meant", errCheck, said)
+	return fmt.Errorf("%w: %s; or give train.unconverged=accept where that is meant", errCheck, said)
 }
 
 func sizeOf[T deq.Float](t deq.Tensor[T]) gradientParameter {
@@ -389,6 +455,10 @@ func (p *program) printGradient(r gradientReport) error {
 	t := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "parameter\tshape\tnorm\tlargest\t\t")
 	for _, g := range r.Parameters {
+		if g.Fixed {
+			fmt.Fprintf(t, "%s\t%s\t–\t–\tdoes not learn\t\n", g.Name, bracketed(g.Shape))
+			continue
+		}
 		fmt.Fprintf(t, "%s\t%s\t%.6g\t%.6g\t\t\n", g.Name, bracketed(g.Shape), float64(g.Norm), float64(g.Largest))
 	}
 	for _, g := range r.Own {
@@ -406,4 +476,47 @@ func (p *program) printGradient(r gradientReport) error {
 	}
 	_, err := fmt.Fprintf(p.stdout, "\nloss %.9g over %d samples; written to %s\n", float64(r.Loss), r.Batch, quote.Path(r.File))
 	return err
+}
+
+// warnOfArrays says which arrays of a file have no meaning, and which may have been meant.
+func (p *program) warnOfArrays(file string, ignored, known []string) {
+	if len(ignored) == 0 {
+		return
+	}
+	hint := "; there are " + quote.Bare(known)
+	for _, name := range ignored {
+		for _, k := range known {
+			if strings.EqualFold(name, k) || catalog.Nearest(name, []string{k}) != "" {
+				hint = fmt.Sprintf("; %s is called %s here", quote.Name(name), k)
+			}
+		}
+	}
+	p.log.Warn("arrays that have no meaning here are ignored"+hint, "file", file, "names", quote.Bare(ignored))
+}
+
+// sameUnits reports that the configuration states another number of units than the fitted model has. What it does not state is
+// counted in the weights.
+func sameUnits[T deq.Float](f configFlags, c train.Config[T], parts train.Parts[T], fitted models.Model) error {
+	units := unitsOf(fitted)
+	if units == "" || unitsOf(c.Model.Value) == units {
+		return nil
+	}
+	f.sets = append([]string{"model=" + c.Model.Name, "model.units=" + units}, f.sets...)
+	stated, err := read(&f, parts, "")
+	standard, unknown := parts.Models.Lookup(c.Model.Name)
+	if err == nil && unknown == nil && unitsOf(stated.Model.Value) == units && unitsOf(c.Model.Value) == unitsOf(standard.Value) {
+		return nil
+	}
+	return fmt.Errorf("the weights are those of model.units %s, and the configuration says %s: leave it out, units are counted in the weights", units, unitsOf(c.Model.Value))
+}
+
+// unitsOf is the option units of a model, empty where it has none.
+func unitsOf(m models.Model) string {
+	m = options.WithDefaults(m)
+	for _, f := range options.Fields(m) {
+		if f.Key == "units" {
+			return strings.Join(f.Texts(m), "")
+		}
+	}
+	return ""
 }

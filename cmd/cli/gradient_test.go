@@ -8,7 +8,10 @@ import (
 	"strings"
 	"testing"
 
+	"attractor/internal/checkpoint"
 	"attractor/internal/npz"
+	"attractor/models"
+	"attractor/train"
 )
 
 // archiveOf writes an .npz in a folder.
@@ -65,9 +68,21 @@ func wants(t *testing.T, got map[string]npz.Array, want map[string][]float64, sh
 var unit = struct{ w, u, b, c, d float64 }{0.5, 2, 0.1, 3, -1}
 
 func oneUnit(t *testing.T, dir string) string {
+	return archiveOf(t, dir, "w.npz", oneUnitArrays()...)
+}
+
+func oneUnitArrays() []npz.Named {
 	one := []int{1, 1}
-	return archiveOf(t, dir, "w.npz", npz.Named{Name: "W", Shape: one, Data: []float64{unit.w}}, npz.Named{Name: "U", Shape: one, Data: []float64{unit.u}},
-		npz.Named{Name: "b", Shape: one[:1], Data: []float64{unit.b}}, npz.Named{Name: "Wo", Shape: one, Data: []float64{unit.c}}, npz.Named{Name: "bo", Shape: one[:1], Data: []float32{float32(unit.d)}})
+	return []npz.Named{{Name: "W", Shape: one, Data: []float64{unit.w}}, {Name: "U", Shape: one, Data: []float64{unit.u}},
+		{Name: "b", Shape: one[:1], Data: []float64{unit.b}}, {Name: "Wo", Shape: one, Data: []float64{unit.c}}, {Name: "bo", Shape: one[:1], Data: []float32{float32(unit.d)}}}
+}
+
+// threeUnits are weights of 3 units and 2 outputs, with b of some shape.
+func threeUnits(t *testing.T, dir, name string, b []int, inputs int) string {
+	t.Helper()
+	return archiveOf(t, dir, name, npz.Named{Name: "W", Shape: []int{3, 3}, Data: []float64{.1, -.2, .3, .2, .1, -.1, .3, .2, -.2}},
+		npz.Named{Name: "U", Shape: []int{3, inputs}, Data: make([]float64, 3*inputs)}, npz.Named{Name: "b", Shape: b, Data: []float64{.1, .2, .3}},
+		npz.Named{Name: "Wo", Shape: []int{2, 3}, Data: []float64{1, 2, 3, 4, 5, 6}}, npz.Named{Name: "bo", Shape: []int{2}, Data: []float64{0, 1}})
 }
 
 func TestGradientOfEquilibria(t *testing.T) {
@@ -205,7 +220,7 @@ func TestGradientRefuses(t *testing.T) {
 		"both":           {[]npz.Named{x, labels, {Name: "y", Shape: []int{2, 1}, Data: []float64{1, 2}}}, nil, "found both"},
 		"x of one axis":  {[]npz.Named{{Name: "x", Shape: []int{2}, Data: []float64{1, 2}}, labels}, nil, "[batch, inputs]"},
 		"NaN":            {[]npz.Named{{Name: "x", Shape: []int{2, 1}, Data: []float64{1, math.NaN()}}, labels}, nil, "found NaN at [1, 0]"},
-		"more inputs":    {[]npz.Named{{Name: "x", Shape: []int{1, 2}, Data: []float64{1, 2}}, {Name: "labels", Shape: []int{1}, Data: []int64{0}}}, nil, "for 2 inputs"},
+		"more inputs":    {[]npz.Named{{Name: "x", Shape: []int{1, 2}, Data: []float64{1, 2}}, {Name: "labels", Shape: []int{1}, Data: []int64{0}}}, nil, "with the 2 inputs of x"},
 		"class":          {[]npz.Named{x, {Name: "labels", Shape: []int{2}, Data: []int64{0, 1}}}, nil, "a label from 0 to 0"},
 		"negative":       {[]npz.Named{x, {Name: "labels", Shape: []int{2}, Data: []int64{0, -1}}}, nil, "classes from 0, found -1"},
 		"fraction":       {[]npz.Named{x, {Name: "labels", Shape: []int{2}, Data: []float64{0, .5}}}, nil, "classes from 0, found 0.5"},
@@ -217,6 +232,17 @@ func TestGradientRefuses(t *testing.T) {
 		"another model":  {[]npz.Named{x, labels}, []string{"--model", "gru"}, `no "Wu"`},
 		"same file":      {[]npz.Named{x, labels}, []string{"--out", weights}, "the file that is read"},
 		"unknown rule":   {[]npz.Named{x, labels}, []string{"--rule", "jfbb"}, `did you mean "jfb"`},
+		"own array":      {[]npz.Named{x, labels}, []string{"--rule", "rflo", "--weights", archiveOf(t, dir, "own.npz", append(oneUnitArrays(), npz.Named{Name: "rule/B", Shape: []int{1, 1}, Data: []float64{1}})...)}, `found the arrays "rule/B", but rule "rflo" with its options has of its own "rule/Wo"`},
+		"no own array":   {[]npz.Named{x, labels}, []string{"--weights", filepath.Join(dir, "own.npz")}, "has no parameters of its own"},
+		"units":          {[]npz.Named{x, labels}, []string{"--set", "model.units=5"}, "model.units 1, and the configuration says 5"},
+		"default units":  {[]npz.Named{x, labels}, []string{"--set", "model.units=128"}, "model.units 1, and the configuration says 128"},
+		"shape of b":     {[]npz.Named{{Name: "x", Shape: []int{2, 2}, Data: []float64{1, 2, 3, 4}}, labels}, []string{"--weights", threeUnits(t, dir, "b3.npz", []int{3, 1}, 2)}, `array "b": expected shape [3], found [3 1], as a network of 3 units and 2 outputs with the 2 inputs of x`},
+		"width of x":     {[]npz.Named{{Name: "x", Shape: []int{2, 3}, Data: make([]float64, 6)}, labels}, []string{"--weights", threeUnits(t, dir, "u3.npz", []int{3}, 2)}, `array "U": expected shape [3 3], found [3 2], as a network of 3 units and 2 outputs with the 3 inputs of x`},
+		"shape of W":     {[]npz.Named{x, labels}, []string{"--weights", archiveOf(t, dir, "w2.npz", append(oneUnitArrays()[1:], npz.Named{Name: "W", Shape: []int{1}, Data: []float64{1}})...)}, `array "W": expected shape [1 1], found [1]`},
+		"large weights":  {[]npz.Named{xs, {Name: "y", Shape: []int{2, 3, 1}, Data: make([]float64, 6)}, {Name: "weights", Shape: []int{2, 3}, Data: []float64{1e60, 1, 1, 1, 1, 1}}}, []string{"--rule", "bptt", "--set", "train.precision=float32"}, "a weight within the range of float32: choose train.precision float64, or rescale it, found 1e+60"},
+		"small weights":  {[]npz.Named{xs, {Name: "y", Shape: []int{2, 3, 1}, Data: make([]float64, 6)}, {Name: "weights", Shape: []int{2, 3}, Data: []float64{1e-60, 1, 1, 1, 1, 1}}}, []string{"--rule", "bptt", "--set", "train.precision=float32"}, "a weight within the range of float32"},
+		"sum of weights": {[]npz.Named{xs, {Name: "y", Shape: []int{2, 3, 1}, Data: make([]float64, 6)}, {Name: "weights", Shape: []int{2, 3}, Data: []float64{1e308, 1e308, 1, 1, 1, 1}}}, []string{"--rule", "bptt"}, "weights with a finite sum"},
+		"none learn":     {[]npz.Named{x, labels}, []string{"--set", "train.trained=none"}, "no parameter learns with train.trained none"},
 		"no such folder": {[]npz.Named{x, labels}, []string{"--weights", dir}, "not the folder of a run"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -229,5 +255,136 @@ func TestGradientRefuses(t *testing.T) {
 				t.Error("a file is written")
 			}
 		})
+	}
+}
+
+// Weights of steps are taken in the precision of the run, whatever their size.
+func TestGradientWeighsInItsPrecision(t *testing.T) {
+	dir := t.TempDir()
+	weights, out := oneUnit(t, dir), filepath.Join(dir, "g.npz")
+	x, y, weight := []float64{1, -2, 0.3, 0.7, 0, 1}, []float64{0.5, 2, -1, 1, 0, 3}, []float64{0.1, 0.7, 1.0 / 3, 0.2, 0.9, 0.6}
+	var z, sum, want float64
+	for i := range x {
+		if i == 3 {
+			z = 0
+		}
+		z = unit.w*z + unit.u*x[i] + unit.b
+		e := unit.c*z + unit.d - y[i]
+		want, sum = want+weight[i]*e*e, sum+weight[i]
+	}
+	want /= sum
+	for _, scale := range []float64{1, 3, 1e60, 1e-60} {
+		scaled := make([]float64, len(weight))
+		for i, w := range weight {
+			scaled[i] = scale * w
+		}
+		batch := archiveOf(t, dir, "b.npz", npz.Named{Name: "x", Shape: []int{2, 3, 1}, Data: x}, npz.Named{Name: "y", Shape: []int{2, 3, 1}, Data: y}, npz.Named{Name: "weights", Shape: []int{2, 3}, Data: scaled})
+		if code, _, stderr := run(t, "gradient", "--weights", weights, "--batch", batch, "--rule", "bptt", "--set", "model.activation=linear", "--out", out); code != 0 {
+			t.Fatalf("weights times %g: exit code %d: %s", scale, code, stderr)
+		}
+		if got := readArchive(t, out)["loss"].Data[0]; !(math.Abs(got-want) <= 1e-14*want) {
+			t.Errorf("weights times %g: loss %.17g, want %.17g", scale, got, want)
+		}
+	}
+}
+
+// What has no part in the gradient is told: arrays of other names, an array W that is not the weights, flossing, and a solve that
+// failed by its name.
+func TestGradientTellsWhatItLeavesOut(t *testing.T) {
+	dir := t.TempDir()
+	out := filepath.Join(dir, "g.npz")
+	weights := threeUnits(t, dir, "w.npz", []int{3}, 2)
+	x, labels := npz.Named{Name: "x", Shape: []int{2, 2}, Data: []float64{1, 2, 3, 4}}, npz.Named{Name: "labels", Shape: []int{2}, Data: []int64{0, 1}}
+	extra := archiveOf(t, dir, "extra.npz", npz.Named{Name: "W", Shape: []int{1, 1}, Data: []float64{.5}}, npz.Named{Name: "U", Shape: []int{1, 2}, Data: []float64{1, 1}}, npz.Named{Name: "b", Shape: []int{1}, Data: []float64{0}},
+		npz.Named{Name: "Wo", Shape: []int{2, 1}, Data: []float64{1, 2}}, npz.Named{Name: "bo", Shape: []int{2}, Data: []float64{0, 0}}, npz.Named{Name: "w_extra", Shape: []int{1}, Data: []float64{0}})
+	for name, tt := range map[string]struct {
+		weights string
+		batch   []npz.Named
+		args    []string
+		want    []string
+	}{
+		"nothing":    {weights, []npz.Named{x, labels}, nil, nil},
+		"a batch":    {weights, []npz.Named{x, labels, {Name: "Weights", Shape: []int{2}, Data: []float64{1, 2}}}, nil, []string{"ignored", `\"Weights\" is called weights here`}},
+		"a target":   {weights, []npz.Named{x, labels, {Name: "target", Shape: []int{2}, Data: []float64{1, 2}}}, nil, []string{"ignored", "there are x,y,labels", "target"}},
+		"weights":    {extra, []npz.Named{x, labels}, nil, []string{"ignored", "w_extra"}},
+		"flossing":   {weights, []npz.Named{x, labels}, []string{"--set", "flossing.times=1"}, []string{"flossing has no part"}},
+		"Dale's law": {weights, []npz.Named{x, labels}, []string{"--set", "model.dale=0.67"}, []string{`array \"W\" is not what the network has`, "2 have the other sign", "effective/W"}},
+		"rbp":        {weights, []npz.Named{x, labels}, []string{"--rule", "rbp", "--set", "rule.steps=3"}, []string{"the adjoint, which rbp relaxes in at most 3 steps", "raise rule.steps"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			batch := archiveOf(t, dir, "batch.npz", tt.batch...)
+			_, _, stderr := run(t, append([]string{"gradient", "--weights", tt.weights, "--batch", batch, "--out", out}, tt.args...)...)
+			for _, want := range tt.want {
+				if !strings.Contains(stderr, want) {
+					t.Errorf("%q, want %q", stderr, want)
+				}
+			}
+			if len(tt.want) == 0 && stderr != "" {
+				t.Errorf("%q", stderr)
+			}
+			if name == "Dale's law" {
+				wants(t, readArchive(t, out), map[string][]float64{"effective/W": {.1, .2, -.3, .2, .1, -.1, .3, .2, -.2}}, nil)
+			}
+		})
+	}
+}
+
+// The checkpoint of a masked and signed network has its weights beside the parameter.
+func TestCheckpointHasEffectiveWeights(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "run")
+	if code, _, stderr := run(t, "train", "--task", "blobs", "--set", "model.units=10", "--set", "model.dale=0.8", "--set", "model.density=0.5", "--set", "train.precision=float64", "--epochs", "1", "--out", dir, "-q"); code != 0 {
+		t.Fatal(stderr)
+	}
+	c, err := checkpoint.LoadForeign(filepath.Join(dir, "checkpoint.safetensors"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, effective := c.Tensors["params/W"].Data.([]float64), c.Tensors["effective/W"].Data.([]float64)
+	mask := models.Connections(1, 10, 10, 0.5)
+	for k := range w {
+		want := mask[k] * math.Abs(w[k])
+		if k%10 >= 8 {
+			want = -want
+		}
+		if effective[k] != want {
+			t.Fatalf("entry %d: %v, want %v", k, effective[k], want)
+		}
+	}
+	if code, _, stderr := run(t, "train", "--resume", dir, "-q"); code != 0 {
+		t.Fatal(stderr)
+	}
+	batch := archiveOf(t, t.TempDir(), "b.npz", npz.Named{Name: "x", Shape: []int{1, 2}, Data: []float64{1, 2}}, npz.Named{Name: "labels", Shape: []int{1}, Data: []int32{0}})
+	if code, _, stderr := run(t, "gradient", "--weights", dir, "--batch", batch, "--out", filepath.Join(t.TempDir(), "g.npz")); code != 0 || stderr != "" {
+		t.Errorf("exit code %d: %s", code, stderr)
+	}
+}
+
+// The help of gradient names the own arrays of every rule, and that of a rule its own.
+func TestHelpNamesOwnArrays(t *testing.T) {
+	parts := train.Ours[float64]()
+	_, help, _ := run(t, "gradient", "--help")
+	for _, e := range parts.Rules.Entries() {
+		all, err := ownArraysOf(parts, e.Name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, own := range all {
+			found := false
+			for line := range strings.SplitSeq(strings.ReplaceAll(ownArrays, "\n                 ", ""), "\n") {
+				found = found || strings.Contains(line, "rule/"+own.name) && strings.Contains(line, e.Name)
+			}
+			if !found {
+				t.Errorf("the help of gradient does not name rule/%s of %s", own.name, e.Name)
+			}
+		}
+		if len(all) == 0 && slices.Contains(strings.FieldsFunc(ownArrays, func(r rune) bool { return r == ' ' || r == ',' || r == '\n' }), e.Name) {
+			t.Errorf("the help of gradient gives arrays to %s, which has none", e.Name)
+		}
+	}
+	if !strings.Contains(help, ownArrays) {
+		t.Error("the help of gradient does not list own arrays")
+	}
+	if _, stdout, _ := run(t, "help", "rflo"); !strings.Contains(stdout, "rule/Wo  [outputs, units]  fixed") {
+		t.Errorf("help rflo: %s", stdout)
 	}
 }

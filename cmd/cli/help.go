@@ -59,6 +59,9 @@ func (p *program) help(ctx context.Context, root *cobra.Command, args []string) 
 				}
 				p.explain(k, e)
 				if e.audit != nil {
+					if err := p.explainOwn(e.name); err != nil {
+						return err
+					}
 					if err := p.explainReach(ctx, e.name); err != nil {
 						return err
 					}

@@ -6,7 +6,6 @@ import (
 
 	"attractor/deq"
 	"attractor/internal/kernels"
-	"attractor/solvers"
 	"attractor/train/kit"
 )
 
@@ -108,5 +107,5 @@ func (r CHL[T]) Gradient(ctx context.Context, s Situation[T], g deq.Params[T]) (
 	for i := range s.Rows {
 		kernels.Add(g.Data("b"), g.Data("b"), e[i*n:(i+1)*n])
 	}
-	return Report{Solves: []*solvers.Report{solve}, Bytes: bytesOf(e, m, half)}, nil
+	return Report{Solves: []Solve{phase("the clamped phase", solve)}, Bytes: bytesOf(e, m, half)}, nil
 }

@@ -127,7 +127,7 @@ func (r EqProp[T]) Gradient(ctx context.Context, s Situation[T], g deq.Params[T]
 		}
 	}
 	var rep Report
-	phase := func(beta float64) ([]T, error) {
+	settle := func(beta float64) ([]T, error) {
 		z := append([]T(nil), s.Z...)
 		if beta == 0 {
 			return z, nil
@@ -140,14 +140,14 @@ func (r EqProp[T]) Gradient(ctx context.Context, s Situation[T], g deq.Params[T]
 		if err != nil {
 			return nil, fmt.Errorf("rules: eqprop: nudged phase: %w", err)
 		}
-		rep.Solves = append(rep.Solves, solve)
+		rep.Solves = append(rep.Solves, phase(fmt.Sprintf("the phase nudged by β = %g", beta), solve))
 		return z, nil
 	}
-	a, err := phase(from)
+	a, err := settle(from)
 	if err != nil {
 		return rep, err
 	}
-	b, err := phase(to)
+	b, err := settle(to)
 	if err != nil {
 		return rep, err
 	}

@@ -102,7 +102,7 @@ func (s Situation[T]) feedBack(ctx context.Context, w Way, b, learn, g deq.Param
 		if err != nil {
 			return Report{}, fmt.Errorf("rules: adjoint of the feedback: %w", err)
 		}
-		report.Solves, report.Bytes = append(report.Solves, solve), report.Bytes+bytesOf(credit)
+		report.Solves, report.Bytes = append(report.Solves, adjoint("the adjoint of the feedback", solve)), report.Bytes+bytesOf(credit)
 	}
 	return report, s.pullBack(u, g)
 }

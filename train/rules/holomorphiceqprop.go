@@ -120,7 +120,7 @@ func (r HolomorphicEqProp[T]) Gradient(ctx context.Context, s Situation[T], g de
 		if err != nil {
 			return rep, fmt.Errorf("rules: holomorphic-eqprop: phase %d of %d: %w", k, r.Points, err)
 		}
-		rep.Solves = append(rep.Solves, solve.Clone())
+		rep.Solves = append(rep.Solves, phase(fmt.Sprintf("the nudged phase %d of %d on the circle", k, r.Points), solve.Clone()))
 		both := 2.0 // this phase and its conjugate
 		if k == 0 || 2*k == r.Points {
 			both = 1

@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"attractor/deq"
-	"attractor/solvers"
 )
 
 // Implicit is the exact gradient by the implicit function theorem:
@@ -67,5 +66,5 @@ func (Implicit[T]) Gradient(ctx context.Context, s Situation[T], g deq.Params[T]
 	if err != nil {
 		return Report{}, fmt.Errorf("rules: implicit: %w", err)
 	}
-	return Report{Solves: []*solvers.Report{rep}, Bytes: bytesOf(u)}, s.pullBack(u, g)
+	return Report{Solves: []Solve{adjoint("the adjoint", rep)}, Bytes: bytesOf(u)}, s.pullBack(u, g)
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"attractor/deq"
-	"attractor/solvers"
 	"attractor/train/kit"
 )
 
@@ -94,7 +93,7 @@ func (s Situation[T]) control(ctx context.Context, leak float64, through *deq.La
 	if err != nil {
 		return Report{}, err
 	}
-	rep := Report{Solves: []*solvers.Report{held.Report}, Bytes: 2 * bytesOf(held.Z, held.Psi, held.U)}
+	rep := Report{Solves: []Solve{phase("the controlled state", held.Report)}, Bytes: 2 * bytesOf(held.Z, held.Psi, held.U)}
 	e, err := s.Layer().At(s.X, held.Z)
 	if err != nil {
 		return rep, err

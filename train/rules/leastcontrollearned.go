@@ -99,7 +99,7 @@ func (r LeastControlLearned[T]) learn(ctx context.Context, s Situation[T], throu
 	if err != nil {
 		return err
 	}
-	rep.Solves = append(rep.Solves, solve)
+	rep.Solves = append(rep.Solves, phase("the state with noise", solve))
 	dy := make([]T, len(s.Output.Y))
 	if err := s.Layer().Read(z, dy); err != nil {
 		return err

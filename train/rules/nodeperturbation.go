@@ -86,7 +86,7 @@ func (r NodePerturbation[T]) Gradient(ctx context.Context, s Situation[T], g deq
 			if err != nil {
 				return rep, fmt.Errorf("rules: node-perturbation: %w", err)
 			}
-			rep.Solves = append(rep.Solves, solve)
+			rep.Solves = append(rep.Solves, Solve{Report: solve, Of: "a perturbed phase", Section: "solver"})
 			out, err := s.Layer().Evaluate(z, s.Loss, nil)
 			if err != nil {
 				return rep, fmt.Errorf("rules: node-perturbation: %w", err)

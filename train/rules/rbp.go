@@ -73,5 +73,10 @@ func (r RBP[T]) Gradient(ctx context.Context, s Situation[T], g deq.Params[T]) (
 	r = kit.WithDefaults(r)
 	s.Backward.Method = solvers.Picard[T]{Damping: r.DT}
 	s.Backward.Settings.MaxEvals = r.Steps + 1 // the first product is for the residual of the start
-	return Implicit[T]{}.Gradient(ctx, s, g)
+	rep, err := Implicit[T]{}.Gradient(ctx, s, g)
+	for i := range rep.Solves {
+		rep.Solves[i].Of = fmt.Sprintf("the adjoint, which rbp relaxes in at most %d steps of %g", r.Steps, r.DT)
+		rep.Solves[i].Bound = "rule.steps"
+	}
+	return rep, err
 }

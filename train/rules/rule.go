@@ -122,8 +122,8 @@ type WarmStarter interface{ WarmStarts() }
 
 // Report says how the gradient was got.
 type Report struct {
-	Solves []*solvers.Report // of the rule's own solves
-	Bytes  int               // of the rule's own buffers, beyond layer and gradients
+	Solves []Solve // of the rule's own
+	Bytes  int     // of the rule's own buffers, beyond layer and gradients
 
 	// Drift is how far each sample of a relaxation that was run backwards has missed where it
 	// came from, relative to its last state (nil for other rules); with more than MaxDrift its
@@ -145,7 +145,7 @@ func (e *DriftError) Error() string {
 }
 
 // Err returns nil if all solves converged and no sample drifted, and else the first error: a
-// *solvers.ConvergenceError or a *DriftError.
+// *SolveError or a *DriftError.
 func (r Report) Err() error {
 	for _, s := range r.Solves {
 		if err := s.Err(); err != nil {

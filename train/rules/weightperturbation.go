@@ -84,7 +84,7 @@ func (r WeightPerturbation[T]) Gradient(ctx context.Context, s Situation[T], g d
 			if err != nil {
 				return rep, fmt.Errorf("rules: weight-perturbation: %w", err)
 			}
-			rep.Solves = append(rep.Solves, e.Report)
+			rep.Solves = append(rep.Solves, Solve{Report: e.Report, Of: "a phase with perturbed weights", Section: "solver"})
 			out, err := other.Evaluate(e.Z, s.Loss, nil)
 			if err != nil {
 				return rep, fmt.Errorf("rules: weight-perturbation: %w", err)

@@ -16,8 +16,8 @@ type Batch[T kernels.Float] struct {
 	Labels []int32 // [len(Rows)], or [Steps, len(Rows)], or nil
 	Y      []T     // [len(Rows), Outputs], or [Steps, len(Rows), Outputs], or nil
 
-	Weights []float32 // [Steps, len(Rows)], or nil for 1 everywhere
-	Scored  []bool    // [Steps, len(Rows)], or nil for all of weight above 0
+	Weights []T    // [Steps, len(Rows)], or nil for 1 everywhere
+	Scored  []bool // [Steps, len(Rows)], or nil for all of weight above 0
 }
 
 // Gather fills b with the given rows of s. It keeps b's memory where that is enough,
@@ -32,7 +32,7 @@ func (b *Batch[T]) Gather(s Split, rows []int) {
 	cast := func(y float64) T { return T(y) }
 	b.Y = gather(b.Y, s.Y, s, rows, cast)
 	b.Labels = gather(b.Labels, s.Labels, s, rows, same)
-	b.Weights = gather(b.Weights, s.Weights, s, rows, same)
+	b.Weights = gather(b.Weights, s.Weights, s, rows, cast)
 	b.Scored = gather(b.Scored, s.Scored, s, rows, same)
 }
 
@@ -91,7 +91,7 @@ func NewBatches[T kernels.Float](s Split, size int, seed uint64) (*Batches[T], e
 	b.batch.X = make([]T, 0, size*s.steps()*s.Inputs())
 	b.batch.Y = make([]T, 0, size*width(s.Y, s.N))
 	b.batch.Labels = make([]int32, 0, size*width(s.Labels, s.N))
-	b.batch.Weights = make([]float32, 0, size*width(s.Weights, s.N))
+	b.batch.Weights = make([]T, 0, size*width(s.Weights, s.N))
 	b.batch.Scored = make([]bool, 0, size*width(s.Scored, s.N))
 	b.reorder(-1)
 	return b, nil

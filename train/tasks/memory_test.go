@@ -35,7 +35,7 @@ func TestDivide(t *testing.T) {
 			}
 			for k := range steps {
 				s.Labels, s.Y = append(s.Labels, int32(i)), append(s.Y, float64(i+k))
-				s.Weights, s.Scored = append(s.Weights, float32(i)), append(s.Scored, m)
+				s.Weights, s.Scored = append(s.Weights, float64(i)), append(s.Scored, m)
 			}
 		}
 		wantKept, wantHeld := s.Select(keep), s.Select(held)

@@ -27,7 +27,7 @@ func numbered(kind Kind, n int) *Dataset {
 				} else {
 					s.Y = append(s.Y, float64(i), float64(t))
 				}
-				s.Weights = append(s.Weights, map[bool]float32{true: 1 + float32(t)}[lasts])
+				s.Weights = append(s.Weights, map[bool]float64{true: 1 + float64(t)}[lasts])
 				s.Scored = append(s.Scored, lasts && t > 0)
 			}
 		}
@@ -73,7 +73,7 @@ func testSequenceBatches[T kernels.Float](t *testing.T) {
 							kind == Regression && (batch.Labels != nil || batch.Y[at*2] != T(r) || batch.Y[at*2+1] != T(step)) {
 							t.Errorf("target [%d, %d] is not that of trial %d", step, i, r)
 						}
-						if batch.Weights[at] != s.Weight(r, step) || batch.Scored[at] != s.IsScored(r, step) {
+						if float64(batch.Weights[at]) != s.Weight(r, step) || batch.Scored[at] != s.IsScored(r, step) {
 							t.Errorf("weight or mark [%d, %d] is not that of trial %d", step, i, r)
 						}
 					}
@@ -161,16 +161,16 @@ func TestSequenceCheck(t *testing.T) {
 		{"target", Regression, func(d *Dataset) { d.Test.Y[3*2] = math.Inf(1) }, "tasks: trials: test split, trial 1, step 0, column 0: expected a finite target, found +Inf"},
 		{"label", Classification, func(d *Dataset) { d.Train.Labels[4] = 9 }, "tasks: trials: train split, trial 1, step 1: expected a label from 0 to 3, found 9"},
 		{"weight", Regression, func(d *Dataset) { d.Train.Weights[5] = -1 }, "tasks: trials: train split, trial 1, step 2: expected a finite weight of at least 0, found -1"},
-		{"weight NaN", Regression, func(d *Dataset) { d.Train.Weights[5] = float32(math.NaN()) }, "tasks: trials: train split, trial 1, step 2: expected a finite weight of at least 0, found NaN"},
+		{"weight NaN", Regression, func(d *Dataset) { d.Train.Weights[5] = math.NaN() }, "tasks: trials: train split, trial 1, step 2: expected a finite weight of at least 0, found NaN"},
 		{"padding", Classification, func(d *Dataset) { d.Train.Scored[2] = true }, "tasks: trials: train split, trial 0, step 2: expected a weight above 0 where a step is scored, found 0"},
 		{"unscored", Classification, func(d *Dataset) { copy(d.Train.Scored[3:6], make([]bool, 3)) }, "tasks: trials: train split, row 1: expected a step with a weight and a scored one, found none"},
-		{"unweighted", Regression, func(d *Dataset) { d.Train.Scored = nil; copy(d.Train.Weights[3:6], make([]float32, 3)) }, "tasks: trials: train split, row 1: expected a step with a weight and a scored one, found none"},
+		{"unweighted", Regression, func(d *Dataset) { d.Train.Scored = nil; copy(d.Train.Weights[3:6], make([]float64, 3)) }, "tasks: trials: train split, row 1: expected a step with a weight and a scored one, found none"},
 		{"steps", Classification, func(d *Dataset) { d.Steps = 2 }, "tasks: trials: train split: expected 2 steps, found 3"},
 		{"no steps", Classification, func(d *Dataset) { d.Test.Steps = 0 }, "tasks: trials: test split: expected 3 steps, found 0"},
 		{"negative", Classification, func(d *Dataset) { d.Steps, d.Train.Steps = -3, -3 }, "tasks: trials: train split: expected 0 steps, found -3"},
 		{"short", Classification, func(d *Dataset) { d.Train.X = d.Train.X[1:] }, "tasks: trials: train split: expected 24 inputs (4 trials of 3 steps of 2), found 23"},
 		{"weights", Classification, func(d *Dataset) { d.Test.Weights = d.Test.Weights[1:] }, "tasks: trials: test split: expected 12 weights (4 trials of 3 steps), or nil, found 11"},
-		{"no weights", Classification, func(d *Dataset) { d.Test.Weights = []float32{} }, "tasks: trials: test split: expected 12 weights (4 trials of 3 steps), or nil, found 0"},
+		{"no weights", Classification, func(d *Dataset) { d.Test.Weights = []float64{} }, "tasks: trials: test split: expected 12 weights (4 trials of 3 steps), or nil, found 0"},
 		{"marks", Classification, func(d *Dataset) { d.Test.Scored = d.Test.Scored[1:] }, "tasks: trials: test split: expected 12 marks of scored steps (4 trials of 3 steps), or nil, found 11"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -189,7 +189,7 @@ func TestSequenceCheck(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d.Train.Weights = make([]float32, d.Train.N)
+	d.Train.Weights = make([]float64, d.Train.N)
 	if d.Check() == nil {
 		t.Error("no error for weights without steps")
 	}

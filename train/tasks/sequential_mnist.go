@@ -21,7 +21,7 @@ func (o SequentialMNIST) Load(seed uint64) (*Dataset, error) {
 	d.Name, d.Inputs, d.Steps = "sequential-mnist", d.Inputs/rows, rows
 	for _, s := range []*Split{&d.Train, &d.Test} {
 		labels := s.Labels
-		s.Steps, s.Labels, s.Weights = rows, make([]int32, 0, rows*s.N), make([]float32, rows*s.N)
+		s.Steps, s.Labels, s.Weights = rows, make([]int32, 0, rows*s.N), make([]float64, rows*s.N)
 		for i, l := range labels {
 			for range rows {
 				s.Labels = append(s.Labels, l)

@@ -86,7 +86,7 @@ type Split struct {
 	Labels []int32   // [N], each in [0, Outputs); nil in a regression
 	Y      []float64 // [N, Outputs]; nil in a classification
 
-	Weights []float32 // [N, Steps], w of the step in the loss, at least 0; nil for 1 everywhere
+	Weights []float64 // [N, Steps], w of the step in the loss, at least 0; nil for 1 everywhere
 	Scored  []bool    // [N, Steps], steps at which accuracy is taken; nil for all of weight above 0
 }
 
@@ -129,7 +129,7 @@ func appendStep[T kernels.Float](dst []T, s Split, i, t int) []T {
 func (s Split) Inputs() int { return (width(s.X, s.N) + width(s.Bytes, s.N)) / s.steps() }
 
 // Weight is the weight of step t of trial i in the loss.
-func (s Split) Weight(i, t int) float32 {
+func (s Split) Weight(i, t int) float64 {
 	if s.Weights == nil {
 		return 1
 	}
@@ -163,7 +163,7 @@ func (s Split) Classes() []int32 {
 
 // Size is the memory in bytes that its arrays take.
 func (s Split) Size() float64 {
-	return float64(8*len(s.X) + len(s.Bytes) + 4*len(s.Labels) + 8*len(s.Y) + 4*len(s.Weights) + len(s.Scored))
+	return float64(8*len(s.X) + len(s.Bytes) + 4*len(s.Labels) + 8*len(s.Y) + 8*len(s.Weights) + len(s.Scored))
 }
 
 // Select returns a copy of the given rows, in the given order.
@@ -278,10 +278,13 @@ func (d *Dataset) check(split string, s Split) error {
 		}
 	}
 	for i, w := range s.Weights {
-		if !finite(float64(w)) || w < 0 {
+		if !finite(w) || w < 0 {
 			row, step, _ := at(i, 1)
 			return fail(row, step, -1, "a finite weight of at least 0", fmt.Sprint(w))
 		}
+	}
+	if sum := kernels.Sum(s.Weights); math.IsInf(sum, 0) {
+		return fail(-1, -1, -1, "weights with a finite sum", fmt.Sprint(sum))
 	}
 	for i := range s.N * min(s.Steps, 1) {
 		weighted, scored := false, false
@@ -338,6 +341,11 @@ func CheckRange[T kernels.Float](d *Dataset) error {
 		for i, y := range part.Y {
 			if beyond(y) {
 				return fail(i, d.Outputs, "a target", y)
+			}
+		}
+		for i, w := range part.Weights {
+			if beyond(w) || w > 0 && T(w) == 0 {
+				return fail(i, 1, "a weight", w)
 			}
 		}
 		const smallest = 0x1p-126 // normal number of float32

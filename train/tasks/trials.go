@@ -27,7 +27,7 @@ type trial struct {
 	x               []float64 // [steps, inputs]
 	labels          []int32   // [steps], or nil
 	y               []float64 // [steps, outputs], or nil
-	weights         []float32 // [steps]
+	weights         []float64 // [steps]
 	scored          []bool    // [steps]
 }
 
@@ -75,7 +75,7 @@ func (s trials) load(seed uint64) (*Dataset, error) {
 		return nil, err
 	}
 	part := func(part string, n int) Split {
-		out := Split{N: n, Steps: s.steps, X: make([]float64, n*s.steps*s.inputs), Weights: make([]float32, n*s.steps), Scored: make([]bool, n*s.steps)}
+		out := Split{N: n, Steps: s.steps, X: make([]float64, n*s.steps*s.inputs), Weights: make([]float64, n*s.steps), Scored: make([]bool, n*s.steps)}
 		if s.kind == Classification {
 			out.Labels = make([]int32, n*s.steps)
 		} else {

@@ -313,7 +313,7 @@ func TestTargets(t *testing.T) {
 			x := adding.X[(i*11+k)*2:]
 			sum += x[0] * x[1]
 			marks[k] += int(x[1])
-			if adding.Weight(i, k) != float32(k/10) {
+			if adding.Weight(i, k) != float64(k/10) {
 				t.Fatalf("adding: weight %v at step %d", adding.Weight(i, k), k)
 			}
 		}

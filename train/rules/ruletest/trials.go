@@ -18,7 +18,7 @@ const steps = 12
 type Trials struct {
 	Layer *deq.Layer[float64]
 	deq.Sequence[float64]
-	Weights []float32 // [steps, rows]
+	Weights []float64 // [steps, rows]
 	// Mirrored is as in Bench.
 	Mirrored bool
 }
@@ -42,14 +42,14 @@ func NewTrials(t testing.TB, m models.Model, seed uint64, workers int) *Trials {
 		}
 	})
 	guard(t, l)
-	b := &Trials{Layer: l, Weights: make([]float32, steps*rows)}
+	b := &Trials{Layer: l, Weights: make([]float64, steps*rows)}
 	b.Rows, b.Steps, b.X = rows, steps, make([]float64, steps*rows*inputs)
 	for i := range b.X {
 		b.X[i] = r.NormFloat64()
 	}
 	for i := range b.Weights {
 		if step, row := i/rows, i%rows; step%4 != 1 && step < steps-row/2 {
-			b.Weights[i] = float32(1 + row%2)
+			b.Weights[i] = float64(1 + row%2)
 		}
 	}
 	return b
