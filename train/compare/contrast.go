@@ -15,7 +15,7 @@ import (
 type Contrast struct {
 	To         string   `json:"to"`
 	Pairs      int      `json:"pairs"`
-	Difference Interval `json:"difference"` // paired; Student's t
+	Difference Interval `json:"difference"` // paired; Student's t; without ends where all pairs differ by the same
 	Bootstrap  Interval `json:"bootstrap"`  // of the same; too narrow below some ten pairs
 
 	PT          train.Number `json:"p_t"`            // paired t test: exact where differences are normal over seeds
@@ -67,9 +67,13 @@ func (s *Setting) contrast() {
 			a, b = b, a
 		}
 		d := PairedDifference(a, b)
-		boot := make([]float64, len(a))
+		diffs := make([]float64, len(a))
 		for k := range a {
-			boot[k] = a[k] - b[k]
+			diffs[k] = a[k] - b[k]
+		}
+		boot := spreadInterval(diffs)
+		if spread(diffs) {
+			boot = Bootstrap(diffs, 0)
 		}
 		_, rank, err := MannWhitney(values(r, y.measure), values(base, y.measure))
 		if err != nil {
@@ -77,7 +81,7 @@ func (s *Setting) contrast() {
 		}
 		nan := train.Number(math.NaN())
 		r.Contrast = &Contrast{
-			To: base.Rule, Pairs: d.N, Difference: d.Interval, Bootstrap: Bootstrap(boot, 0),
+			To: base.Rule, Pairs: d.N, Difference: d.Interval, Bootstrap: boot,
 			PT: train.Number(d.PT), PFlip: train.Number(d.PFlip), PRank: train.Number(rank), PTHolm: nan, PFlipHolm: nan,
 		}
 		if !r.Control {

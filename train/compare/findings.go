@@ -13,48 +13,100 @@ type yardstick struct {
 	name     string // "test accuracy" or "test loss"
 	measure  Measure
 	interval func(*Row) Interval
-	sign     float64                    // +1 where more is better
-	show     func(float64) string       // a value
-	gap      func(float64) string       // a difference, without its unit
-	unit     string                     // of differences: " points" or ""
-	ranks    func(a, b *Row) int        // better first, unmeasured last
-	mean     func(r *Row) float64       // of the interval
-	differ   func(a, b *Row) Difference // positive where a is better
+	sign     float64              // +1 where more is better
+	show     func(float64) string // a value
+	gap      func(float64) string // a difference, without its unit
+	unit     string               // of differences: " points" or ""
 }
 
 func yardstickOf(s *Setting) *yardstick {
-	y := &yardstick{
+	if slices.ContainsFunc(s.Rules, func(r Row) bool { return finite(r.TestAccuracy.Mean) }) {
+		return byAccuracy()
+	}
+	return byLoss()
+}
+
+func byAccuracy() *yardstick {
+	return &yardstick{
 		name: "test accuracy", measure: Accuracy, sign: 1, unit: " points",
 		interval: func(r *Row) Interval { return r.TestAccuracy },
 		show:     percent,
 		gap:      func(v float64) string { return signed(fmt.Sprintf("%.1f", 100*v)) },
 	}
-	if !slices.ContainsFunc(s.Rules, func(r Row) bool { return finite(r.TestAccuracy.Mean) }) {
-		y.name, y.measure, y.sign, y.unit = "test loss", Loss, -1, ""
-		y.interval = func(r *Row) Interval { return r.TestLoss }
-		y.show = plain
-		y.gap = func(v float64) string { return signed(plain(v)) }
+}
+
+func byLoss() *yardstick {
+	return &yardstick{
+		name: "test loss", measure: Loss, sign: -1,
+		interval: func(r *Row) Interval { return r.TestLoss },
+		show:     plain,
+		gap:      func(v float64) string { return signed(plain(v)) },
 	}
-	y.mean = func(r *Row) float64 { return y.interval(r).Mean }
-	y.ranks = func(a, b *Row) int {
-		va, vb := y.sign*y.mean(a), y.sign*y.mean(b)
-		switch {
-		case math.IsNaN(va) || math.IsNaN(vb):
-			return boolInt(math.IsNaN(va)) - boolInt(math.IsNaN(vb))
-		case va > vb:
-			return -1
-		case va < vb:
-			return 1
+}
+
+func (y *yardstick) mean(r *Row) float64 { return y.interval(r).Mean }
+
+// ranks puts the better first, and last what was not measured.
+func (y *yardstick) ranks(a, b *Row) int {
+	va, vb := y.sign*y.mean(a), y.sign*y.mean(b)
+	switch {
+	case math.IsNaN(va) || math.IsNaN(vb):
+		return boolInt(math.IsNaN(va)) - boolInt(math.IsNaN(vb))
+	case va > vb:
+		return -1
+	case va < vb:
+		return 1
+	}
+	return 0
+}
+
+// differ is the paired difference of two rows, positive where a is better.
+func (y *yardstick) differ(a, b *Row) Difference {
+	if y.sign > 0 {
+		return Compare(a, b, y.measure)
+	}
+	return Compare(b, a, y.measure)
+}
+
+// tells says of two rows which is shown to be better: +1 for a, −1 for b, 0 where that is not decided. Whatever the
+// findings say of two rows rests on this, so that no two of them contradict each other: where one of them is the
+// reference the t test decides after Holm's correction, and else the 95 % interval of the paired difference.
+func (y *yardstick) tells(a, b *Row) int {
+	d := y.differ(a, b)
+	for _, c := range []*Contrast{a.contrastTo(b), b.contrastTo(a)} {
+		if c != nil && !c.Significant {
+			return 0
 		}
-		return 0
 	}
-	y.differ = func(a, b *Row) Difference {
-		if y.sign > 0 {
-			return Compare(a, b, y.measure)
-		}
-		return Compare(b, a, y.measure)
+	return boolInt(d.Lo > 0) - boolInt(d.Hi < 0)
+}
+
+// contrastTo is how a rule, which no control is, was compared with the reference, if b is that.
+func (r *Row) contrastTo(b *Row) *Contrast {
+	if r.Control || r.Contrast == nil || r.Contrast.To != b.Rule {
+		return nil
 	}
-	return y
+	return r.Contrast
+}
+
+// reach is what a row reaches, with its interval.
+func (y *yardstick) reach(r *Row) string {
+	if r.alike(y.measure) {
+		return y.show(y.mean(r)) + " at every seed"
+	}
+	return y.show(y.mean(r)) + bracket(y.interval(r), y.show)
+}
+
+// difference is a difference with its interval, for a sentence.
+func (y *yardstick) difference(d Difference) string {
+	text := fmt.Sprintf("difference %s%s", y.gap(d.Mean), y.unit)
+	switch {
+	case finite(d.Lo):
+		return text + fmt.Sprintf(", 95 %% interval %s to %s", y.gap(d.Lo), y.gap(d.Hi))
+	case d.N > 1:
+		return text + " at every seed, which has no spread and so no interval"
+	}
+	return text
 }
 
 func boolInt(b bool) int {
@@ -102,10 +154,10 @@ func Findings(s Setting) []string {
 	learn, fail := y.best(&s)
 	var lines []string
 	for _, line := range []string{
-		y.winner(learn),
+		y.winner(&s, learn, fail),
 		y.verdict(&s),
-		join(y.gradient(learn, fail), missing(&s), y.cost(learn)),
-		join(y.controls(&s, learn), unstable(&s), failures(fail)),
+		join(y.gradient(learn, fail), missing(&s), y.cost(learn, fail)),
+		join(y.controls(&s, learn, fail), unstable(&s), undecided(learn), failures(fail)),
 		fairness(&s),
 	} {
 		if line != "" {
@@ -119,11 +171,10 @@ func join(sentences ...string) string {
 	return strings.Join(slices.DeleteFunc(sentences, func(s string) bool { return s == "" }), " ")
 }
 
-// split parts the rules behind the best into those that the paired intervals can tell
-// apart from it and those that they cannot.
+// split parts the rules behind the best into those that are not shown to be worse and those that are.
 func (y *yardstick) split(learn []*Row) (same, worse []*Row) {
 	for _, r := range learn[1:] {
-		if y.differ(learn[0], r).ExcludesZero() {
+		if y.tells(learn[0], r) > 0 {
 			worse = append(worse, r)
 		} else {
 			same = append(same, r)
@@ -132,18 +183,24 @@ func (y *yardstick) split(learn []*Row) (same, worse []*Row) {
 	return same, worse
 }
 
-func (y *yardstick) winner(learn []*Row) string {
-	if len(learn) == 0 {
-		return "No rule learns in this setting."
+func (y *yardstick) winner(s *Setting, learn, fail []*Row) string {
+	if !slices.ContainsFunc(learn, func(r *Row) bool { return r.Undecided == "" }) {
+		return "No rule is shown to learn in this setting."
 	}
 	top := learn[0]
-	reach := fmt.Sprintf("%s%s", y.show(y.mean(top)), bracket(y.interval(top), y.show))
 	if len(learn) == 1 {
-		return fmt.Sprintf("Only %s learns, to a %s of %s.", top.Rule, y.name, reach)
+		if len(fail) == 0 {
+			return fmt.Sprintf("%s reaches a %s of %s.", top.Rule, y.name, y.reach(top))
+		}
+		return fmt.Sprintf("Only %s is shown to learn and does not fail; it reaches a %s of %s.", top.Rule, y.name, y.reach(top))
 	}
-	if y.differ(top, learn[1]).N < 2 {
-		return fmt.Sprintf("%s has the best %s, %s, before %s by %s%s; a single shared seed cannot say whether that is more than noise.",
-			top.Rule, y.name, reach, learn[1].Rule, y.gap(y.differ(top, learn[1]).Mean), y.unit)
+	lead := fmt.Sprintf("%s has the best %s, %s", top.Rule, y.name, y.reach(top))
+	if slices.ContainsFunc(fail, func(r *Row) bool { return finite(y.mean(r)) && y.ranks(r, top) < 0 }) {
+		lead = "Of the rules that do not fail, " + lead
+	}
+	if d := y.differ(top, learn[1]); d.N < 2 {
+		return fmt.Sprintf("%s, before %s by %s%s; %s cannot say whether that is more than noise.", lead, learn[1].Rule,
+			y.gap(y.mean(top)*y.sign-y.mean(learn[1])*y.sign), y.unit, []string{"two rules without a shared seed", "a single shared seed"}[d.N])
 	}
 	same, worse := y.split(learn)
 	beats := func(r *Row) string {
@@ -152,14 +209,13 @@ func (y *yardstick) winner(learn []*Row) string {
 			r.Rule, y.gap(d.Mean), y.unit, d.N, y.gap(d.Lo), y.gap(d.Hi))
 	}
 	if len(same) == 0 {
-		return fmt.Sprintf("%s has the best %s, %s. It beats the next, %s.", top.Rule, y.name, reach, beats(worse[0]))
+		return fmt.Sprintf("%s. It beats the next, %s.", lead, beats(worse[0]))
 	}
 	widest := 0.0
 	for _, r := range same {
-		widest = math.Max(widest, y.differ(top, r).Mean)
+		widest = math.Max(widest, math.Abs(y.differ(top, r).Mean))
 	}
-	line := fmt.Sprintf("%s has the best %s, %s, but it is indistinguishable from %s: the paired intervals hold zero, with differences of at most %s%s.",
-		top.Rule, y.name, reach, list(same), y.gap(widest), y.unit)
+	line := fmt.Sprintf("%s, but it cannot be told apart from %s, with differences of at most %s%s.", lead, list(same), y.gap(widest), y.unit)
 	if len(worse) > 0 {
 		line += fmt.Sprintf(" It beats %s.", beats(worse[0]))
 	}
@@ -209,10 +265,11 @@ func (y *yardstick) gradient(learn, fail []*Row) string {
 		parts[0] = "Cosine to the exact gradient: " + parts[0]
 	}
 	line := strings.Join(parts, ", ") + "."
-	// The alignment that does not pay: lower by a tenth, and yet better beyond noise.
+	// The alignment that does not pay: lower by a tenth, which is more than noise, and yet shown to be better.
+	cosine := func(t Trial) float64 { return t.meanCosine() }
 	for i, lower := range rows {
 		for _, higher := range rows[:i] {
-			if higher.CosineToExact.Mean-lower.CosineToExact.Mean > 0.1 && lower.Fails == "" && y.differ(lower, higher).Lo > 0 {
+			if higher.CosineToExact.Mean-lower.CosineToExact.Mean > 0.1 && Compare(higher, lower, cosine).Lo > 0 && lower.Fails == "" && y.tells(lower, higher) > 0 {
 				return line + fmt.Sprintf(" Alignment does not decide here: %s is less aligned than %s and yet better.", lower.Rule, higher.Rule)
 			}
 		}
@@ -220,12 +277,13 @@ func (y *yardstick) gradient(learn, fail []*Row) string {
 	return line
 }
 
-func (y *yardstick) cost(learn []*Row) string {
+func (y *yardstick) cost(learn, fail []*Row) string {
 	if len(learn) < 2 || !(learn[0].Evals > 0) {
 		return ""
 	}
 	top := learn[0]
 	same, _ := y.split(learn)
+	same = slices.DeleteFunc(same, func(r *Row) bool { return r.Undecided != "" })
 	cheapest := func(rows []*Row) *Row {
 		c := top
 		for _, r := range rows {
@@ -237,15 +295,19 @@ func (y *yardstick) cost(learn []*Row) string {
 	}
 	const notable = 0.9
 	if c := cheapest(same); c.Evals < notable*top.Evals && y.differ(top, c).N > 1 {
-		return fmt.Sprintf("%s, indistinguishable from %s, needs %.2g times its evaluations per step.", c.Rule, top.Rule, c.Evals/top.Evals)
+		return fmt.Sprintf("%s, which cannot be told apart from %s, needs %.2g times its evaluations per step.", c.Rule, top.Rule, c.Evals/top.Evals)
 	}
 	if c := cheapest(learn); c.Evals < notable*top.Evals {
 		return fmt.Sprintf("The cheapest rule, %s, needs %.2g times the evaluations per step of %s and gives up %s%s.", c.Rule, c.Evals/top.Evals, top.Rule, y.gap(y.differ(top, c).Mean), y.unit)
 	}
-	return fmt.Sprintf("No rule needs notably fewer evaluations per step than %s (%.3g).", top.Rule, top.Evals)
+	which := "rule"
+	if slices.ContainsFunc(fail, func(r *Row) bool { return r.Evals > 0 && r.Evals < notable*top.Evals }) {
+		which = "rule that does not fail"
+	}
+	return fmt.Sprintf("No %s needs notably fewer evaluations per step than %s (%.3g).", which, top.Rule, top.Evals)
 }
 
-func (y *yardstick) controls(s *Setting, learn []*Row) string {
+func (y *yardstick) controls(s *Setting, learn, fail []*Row) string {
 	base, readout := s.Row(Untrained), s.Row(ReadoutOnly)
 	if readout == nil || !finite(y.mean(readout)) || len(learn) == 0 {
 		return ""
@@ -255,34 +317,41 @@ func (y *yardstick) controls(s *Setting, learn []*Row) string {
 		return reach + "; the rules here have to do without."
 	}
 	top := learn[0]
-	if y.differ(readout, top).Lo > 0 {
+	beaten := func(r *Row) bool { return y.tells(readout, r) > 0 }
+	if all := slices.Concat(learn, fail); !slices.ContainsFunc(all, func(r *Row) bool { return !beaten(r) }) {
 		return reach + ", better than every rule: training the recurrent weights only did harm here."
 	}
-	share := math.NaN()
-	if base != nil {
-		share = (y.mean(readout) - y.mean(base)) / (y.mean(top) - y.mean(base))
+	line := reach
+	way := math.NaN()
+	if base != nil && top.Undecided == "" && y.ranks(readout, base) < 0 && y.ranks(top, base) < 0 {
+		way = (y.mean(readout) - y.mean(base)) / (y.mean(top) - y.mean(base))
 	}
-	var line string
 	const nearly = 0.9
 	switch {
-	case share >= nearly:
-		line = fmt.Sprintf("%s, %.0f %% of the way from %s to %s: it is nearly as good, so this setting alone tells the rules apart little.", reach, 100*share, Untrained, top.Rule)
-	case finite(share) && share > 0:
-		line = fmt.Sprintf("%s, %.0f %% of the way from %s to %s; the rest is what the rules add.", reach, 100*share, Untrained, top.Rule)
+	case beaten(top):
+		line += fmt.Sprintf(", better than %s.", top.Rule)
+	case way >= nearly && way <= 1:
+		line += fmt.Sprintf(", %.0f %% of the way from %s to %s: it is nearly as good, so there is little that the rules can add.", 100*way, Untrained, top.Rule)
+	case way > 0 && way < nearly:
+		line += fmt.Sprintf(", %.0f %% of the way from %s to %s", 100*way, Untrained, top.Rule)
+		if y.tells(top, readout) > 0 {
+			line += "; the rest is what the rules add"
+		}
+		line += "."
 	default:
-		line = reach + "."
+		line += "."
 	}
 	var no []*Row
 	for _, r := range learn {
-		if d := y.differ(r, readout); d.N > 1 && !(d.Lo > 0) {
+		if y.differ(r, readout).N > 1 && y.tells(r, readout) <= 0 {
 			no = append(no, r)
 		}
 	}
 	switch {
 	case len(no) == len(learn) && len(no) > 1:
-		line += " No rule is better than that beyond noise."
+		line += " No rule is shown to be better than that."
 	case len(no) > 0:
-		line += fmt.Sprintf(" Not better than that beyond noise: %s.", list(no))
+		line += fmt.Sprintf(" Not shown to be better than that: %s.", list(no))
 	}
 	return line
 }
@@ -331,6 +400,17 @@ func unstable(s *Setting) string {
 		return "The spectral radius of the cell's Jacobian stayed below 1 under every rule."
 	}
 	return "The spectral radius of the cell's Jacobian passed 1, where iterating the cell no longer settles, under " + strings.Join(parts, ", ") + "."
+}
+
+// undecided says which rules cannot be told from the baseline.
+func undecided(learn []*Row) string {
+	var parts []string
+	for _, r := range learn {
+		if r.Undecided != "" {
+			parts = append(parts, fmt.Sprintf("%s %s.", r.Rule, r.Undecided))
+		}
+	}
+	return strings.Join(parts, " ")
 }
 
 func failures(fail []*Row) string {

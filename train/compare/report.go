@@ -121,7 +121,7 @@ type section struct {
 type cells struct {
 	Rule, Accuracy, AccuracyRange, Behind, BehindRange, P string
 	Loss, Cosine, CosineLooks, Evals, Wall, Memory, Rate  string
-	Fails, Diverged                                       string
+	Fails, Undecided, Diverged                            string
 	Bootstrap, PT, PFlip, PFlipHolm, PRank                string
 	Found, Stable, Doubt, RateSource                      string
 	Best, Reference                                       bool
@@ -178,7 +178,7 @@ func (s *section) rows() {
 	for i := range s.Setting.Rules {
 		r := &s.Setting.Rules[i]
 		c := cells{Rule: r.Rule, Loss: number(r.TestLoss.Mean, 4), Cosine: cosineCell(r), Evals: number(r.Evals, 3), Wall: number(r.WallS, 3),
-			Memory: Bytes(r.PeakBytes), Rate: rate(r.LearningRate), RateSource: r.RateSource, Fails: r.Fails, Doubt: r.Doubt(),
+			Memory: Bytes(r.PeakBytes), Rate: rate(r.LearningRate), RateSource: r.RateSource, Fails: r.Fails, Undecided: r.Undecided, Doubt: r.Doubt(),
 			Diverged: fmt.Sprintf("%d/%d", r.Diverged, len(r.Trials)), Best: len(learn) > 0 && r == learn[0], Reference: r.Rule == s.Reference,
 			Behind: "–", P: "–", Bootstrap: "–"}
 		if f := r.FixedPoints; f != nil {
@@ -192,7 +192,9 @@ func (s *section) rows() {
 		c.Accuracy, c.AccuracyRange = "–", ""
 		if iv := r.TestAccuracy; finite(iv.Mean) {
 			c.Accuracy = fmt.Sprintf("%.1f", 100*iv.Mean)
-			c.AccuracyRange = ends(iv, func(v float64) string { return fmt.Sprintf("%.1f", 100*v) })
+			if c.AccuracyRange = ends(iv, func(v float64) string { return fmt.Sprintf("%.1f", 100*v) }); r.alike(Accuracy) {
+				c.AccuracyRange = noSpread
+			}
 		}
 		if t := r.Contrast; t != nil && finite(t.Difference.Mean) {
 			iv := t.Difference

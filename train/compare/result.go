@@ -87,6 +87,7 @@ type Row struct {
 	PeakBytes     int64              `json:"peak_bytes"`               // largest over the trials
 	Diverged      int                `json:"diverged"`                 // number of trials that diverged
 	Fails         string             `json:"fails"`                    // why the rule counts as failed here, or ""
+	Undecided     string             `json:"undecided,omitempty"`      // that it cannot be told from the baseline, where it does not fail
 	Contrast      *Contrast          `json:"to_reference"`             // nil for the reference
 	Samples       int64              `json:"samples"`                  // trained on, over all trials and steps
 	Unconverged   int64              `json:"unconverged"`              // of them, those of which a solve did not converge
@@ -187,7 +188,7 @@ const (
 type Summary struct {
 	// Controls are the rules that are yardsticks. Default: Untrained and ReadoutOnly.
 	Controls []string
-	// Baseline is the rule whose accuracy every other row must exceed.
+	// Baseline is the rule that every other row is compared with to see whether it learns.
 	// Default: Untrained. Without trials of that rule nothing is compared with it.
 	Baseline string
 	// FixedReadout says that the rules of the setting may not train the readout, unlike
@@ -223,10 +224,14 @@ func NewSetting(name, doc string, trials []Trial, opts Summary) Setting {
 // diverged or not: to leave out what went wrong would flatter a rule. A row fails
 //
 //   - if any of its trials diverged or ended in an error, or
-//   - if its accuracy does not lie above the baseline's: the row's 95 % interval must lie
-//     above the baseline's mean, and the 95 % interval of the difference over the shared
-//     seeds above zero. With a single seed the values themselves are compared. Where no
-//     accuracy was measured (regression) the loss takes its place, lower being better.
+//   - if nothing was measured, or
+//   - if it is worse than the baseline: the 95 % interval of the difference over the shared
+//     seeds lies below zero. Where no accuracy was measured (regression) the loss takes its
+//     place, lower being better.
+//
+// Where that interval holds zero, the row is Undecided, which is no verdict: more seeds may
+// tell. Where there is no interval, with a single seed or without spread, a row that is better
+// in the mean is taken as better.
 func Summarise(trials []Trial, opts Summary) []Row {
 	opts = opts.withDefaults()
 	var rows []Row
@@ -248,7 +253,7 @@ func Summarise(trials []Trial, opts Summary) []Row {
 		base = &rows[i]
 	}
 	for i := range rows {
-		rows[i].Fails = rows[i].failure(base)
+		rows[i].judge(base)
 	}
 	return rows
 }
@@ -296,12 +301,12 @@ func (r *Row) summarise() {
 			r.Warnings = append(r.Warnings, fmt.Sprintf("seed %d: %s", t.Seed, w))
 		}
 	}
-	r.TestAccuracy = MeanInterval(accuracy).Clip(0, 1)
-	r.TestLoss = MeanInterval(loss)
+	r.TestAccuracy = spreadInterval(accuracy).Clip(0, 1)
+	r.TestLoss = spreadInterval(loss)
 	r.MeanTestLoss, r.MeanCosine = r.TestLoss.Mean, math.NaN()
 	r.WallS = MeanInterval(wall).Mean
 	r.Evals, r.CosineBasis = MeanInterval(evals).Mean, r.basis()
-	if c := MeanInterval(cosine).Clip(-1, 1); !math.IsNaN(c.Mean) {
+	if c := spreadInterval(cosine).Clip(-1, 1); !math.IsNaN(c.Mean) {
 		r.CosineToExact, r.MeanCosine = &c, c.Mean
 	}
 }
@@ -330,8 +335,8 @@ func (r *Row) basis() (b Basis) {
 	return b
 }
 
-// failure says why the row counts as failed, or "".
-func (r *Row) failure(base *Row) string {
+// judge says why the row counts as failed, or that it is not decided whether it learns.
+func (r *Row) judge(base *Row) {
 	var reasons []string
 	if r.Diverged > 0 {
 		first := ""
@@ -355,47 +360,37 @@ func (r *Row) failure(base *Row) string {
 		reasons = append(reasons, fmt.Sprintf("ended in an error in %d of %s (%s)", failed, count(len(r.Trials), "seed"), first))
 	}
 	if base != nil && r.Rule != base.Rule {
-		if why := r.notAbove(base); why != "" {
-			reasons = append(reasons, why)
+		worse, undecided := r.against(base)
+		if worse != "" {
+			reasons = append(reasons, worse)
 		}
+		r.Undecided = undecided
 	}
-	return strings.Join(reasons, "; ")
+	if r.Fails = strings.Join(reasons, "; "); r.Fails != "" {
+		r.Undecided = ""
+	}
 }
 
-// notAbove says in what the row is not better than the baseline, or "".
-func (r *Row) notAbove(base *Row) string {
-	diff := Compare(r, base, Accuracy)
-	own, ref, sign := r.TestAccuracy, base.TestAccuracy, 1.0
-	what, show := "accuracy", percent
-	if math.IsNaN(own.Mean) || math.IsNaN(ref.Mean) {
-		diff = Compare(r, base, Loss)
-		own, ref, sign = r.TestLoss, base.TestLoss, -1
-		what, show = "loss", plain
-		if math.IsNaN(own.Mean) || math.IsNaN(ref.Mean) {
-			return "nothing was measured"
+// against says that the row is shown to be worse than the baseline, or that it cannot be told from it. Both are "" where
+// it is better.
+func (r *Row) against(base *Row) (worse, undecided string) {
+	y := byAccuracy()
+	if math.IsNaN(y.mean(r)) || math.IsNaN(y.mean(base)) {
+		y = byLoss()
+		if math.IsNaN(y.mean(r)) || math.IsNaN(y.mean(base)) {
+			return "nothing was measured", ""
 		}
 	}
-	worst, gap := own.Lo, diff.Lo
-	if sign < 0 {
-		worst, gap = own.Hi, diff.Hi
+	d := y.differ(r, base)
+	switch {
+	case d.N == 0:
+		return "", fmt.Sprintf("cannot be told from %s: no seed has both", base.Rule)
+	case d.Lo > 0 || math.IsNaN(d.Lo) && d.Mean > 0:
+		return "", ""
+	case d.Hi < 0:
+		return fmt.Sprintf("%s %s is worse than %s's %s (%s)", y.name, y.reach(r), base.Rule, y.show(y.mean(base)), y.difference(d)), ""
 	}
-	if math.IsNaN(worst) { // one seed has no interval
-		worst = own.Mean
-	}
-	if math.IsNaN(gap) {
-		gap = sign * math.Inf(1)
-		if diff.N == 1 {
-			gap = diff.Mean
-		}
-	}
-	if sign*worst > sign*ref.Mean && sign*gap > 0 {
-		return ""
-	}
-	side := "above"
-	if sign < 0 {
-		side = "below"
-	}
-	return fmt.Sprintf("%s %s%s does not lie %s %s's %s", what, show(own.Mean), bracket(own, show), side, base.Rule, show(ref.Mean))
+	return "", fmt.Sprintf("cannot be told from %s with %s (%s)", base.Rule, count(d.N, "seed"), y.difference(d))
 }
 
 func percent(v float64) string { return fmt.Sprintf("%.1f %%", 100*v) }

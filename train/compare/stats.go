@@ -54,6 +54,26 @@ func MeanInterval(x []float64) Interval {
 	return Interval{Mean: mean, Lo: mean - half, Hi: mean + half}
 }
 
+// spread reports whether finite values differ by more than rounding.
+func spread(x []float64) bool {
+	x = onlyFinite(x)
+	if len(x) < 2 {
+		return false
+	}
+	mean, sd := stat.MeanStdDev(x, nil)
+	return sd > 1e-12*math.Abs(mean)
+}
+
+// spreadInterval is MeanInterval, but without ends where the values do not differ: Student's t has no spread to judge
+// by then, and an interval of no width would claim to know the mean exactly.
+func spreadInterval(x []float64) Interval {
+	iv := MeanInterval(x)
+	if !spread(x) {
+		iv.Lo, iv.Hi = math.NaN(), math.NaN()
+	}
+	return iv
+}
+
 // ShareInterval returns k/n, the share of n independent trials in which something happened k times, with its exact 95 %
 // interval: all shares at which k or more, and k or fewer, each have at least 2.5 % probability. It covers the
 // true share in at least 95 % of cases, whatever that is: 0 of 30 is [0, 0.116]. All three are NaN for n = 0.
@@ -109,8 +129,8 @@ type Difference struct {
 	N        int // pairs with two finite values
 	Interval     // of the mean difference first − second; Student's t over the pairs
 	// T and PT are the statistic and the two-sided p-value of the paired t test. Pairs that all
-	// differ by the same, as accuracies of few samples may, have no spread to judge by, and T and
-	// PT are NaN, unless they do not differ at all.
+	// differ by the same, as accuracies of few samples may, have no spread to judge by: the interval
+	// has no ends then, and T and PT are NaN, unless they do not differ at all.
 	T, PT float64
 	// PFlip is the two-sided p-value of the sign-flip permutation test on the mean
 	// difference, which assumes only that under no difference both signs are equally
@@ -119,7 +139,7 @@ type Difference struct {
 	PFlip float64
 }
 
-// ExcludesZero reports whether the 95 % interval of the difference lies on one side of 0.
+// ExcludesZero reports whether the 95 % interval of the difference lies on one side of 0; where there is none, it does not.
 func (d Difference) ExcludesZero() bool { return d.Lo > 0 || d.Hi < 0 }
 
 // PairedDifference compares a[i] with b[i]. Pairs with a value that is not finite are left
@@ -134,17 +154,15 @@ func PairedDifference(a, b []float64) Difference {
 			diffs = append(diffs, d)
 		}
 	}
-	d := Difference{N: len(diffs), Interval: MeanInterval(diffs), T: math.NaN(), PT: math.NaN(), PFlip: signFlip(diffs)}
+	d := Difference{N: len(diffs), Interval: spreadInterval(diffs), T: math.NaN(), PT: math.NaN(), PFlip: signFlip(diffs)}
 	if d.N >= 2 {
 		mean, sd := stat.MeanStdDev(diffs, nil)
-		switch spread := sd > 1e-12*math.Abs(mean); {
-		case spread:
+		switch {
+		case spread(diffs):
 			d.T = mean / (sd / math.Sqrt(float64(d.N)))
 			d.PT = 2 * distuv.StudentsT{Mu: 0, Sigma: 1, Nu: float64(d.N - 1)}.Survival(math.Abs(d.T))
 		case mean == 0:
 			d.T, d.PT = 0, 1
-		default:
-			d.Lo, d.Hi = mean, mean
 		}
 	}
 	return d
@@ -214,6 +232,12 @@ func MannWhitney(a, b []float64) (u, p float64, err error) {
 		return math.NaN(), math.NaN(), fmt.Errorf("compare: Mann–Whitney of %d and %d values: %w", len(a), len(b), err)
 	}
 	return r.U, math.Min(r.P, 1), nil
+}
+
+// alike reports whether several trials have all the same value.
+func (r *Row) alike(measure Measure) bool {
+	v := onlyFinite(values(r, measure))
+	return len(v) > 1 && !spread(v)
 }
 
 // A Measure is the number of a trial that is compared.

@@ -159,7 +159,7 @@ func TestPairedDifference(t *testing.T) {
 	t.Run("constant shift", func(t *testing.T) {
 		for _, shift := range []float64{1, 0.1} { // 0.1 leaves a spread of rounding errors
 			d := PairedDifference([]float64{2 + shift, 3 + shift, 4 + shift}, []float64{2, 3, 4})
-			if !d.ExcludesZero() || !math.IsNaN(d.PT) || d.Lo != d.Hi || d.PFlip != 0.25 {
+			if d.ExcludesZero() || !math.IsNaN(d.PT) || !math.IsNaN(d.Lo) || !math.IsNaN(d.Hi) || d.PFlip != 0.25 {
 				t.Errorf("constant shift: %+v", d)
 			}
 			near(t, "mean", d.Mean, shift, 1e-12)

@@ -40,11 +40,14 @@ func WriteTable(w io.Writer, s Setting, color bool) error {
 	var notes []string
 	for i := range s.Rules {
 		r := &s.Rules[i]
-		cells := []string{r.marked(shorten(r.Rule)), accuracyCell(r.TestAccuracy), number(r.TestLoss.Mean, 4), cosineCell(r), looksCell(r), number(r.Evals, 3),
+		cells := []string{r.marked(shorten(r.Rule)), accuracyCell(r), number(r.TestLoss.Mean, 4), cosineCell(r), looksCell(r), number(r.Evals, 3),
 			number(r.WallS, 3), Bytes(r.PeakBytes), fmt.Sprintf("%d/%d", r.Diverged, len(r.Trials)), r.rateCell()}
 		if r.Fails != "" {
 			t.style[cells[0]] = redOn
 			notes = append(notes, fmt.Sprintf("%s fails: %s", r.Rule, r.Fails))
+		}
+		if r.Undecided != "" {
+			notes = append(notes, fmt.Sprintf("%s %s", r.Rule, r.Undecided))
 		}
 		if r.Control {
 			controls = append(controls, cells)
@@ -245,11 +248,14 @@ func shorten(name string) string {
 
 // accuracyCell writes an accuracy in percent: with ± where its interval is symmetric,
 // with both ends where it was clipped.
-func accuracyCell(iv Interval) string {
+func accuracyCell(r *Row) string {
+	iv := r.TestAccuracy
 	up, down := 100*(iv.Hi-iv.Mean), 100*(iv.Mean-iv.Lo)
 	switch {
 	case !finite(iv.Mean):
 		return "–"
+	case r.alike(Accuracy):
+		return fmt.Sprintf("%.1f %s", 100*iv.Mean, noSpread)
 	case !finite(up) || !finite(down):
 		return fmt.Sprintf("%.1f", 100*iv.Mean)
 	case math.Abs(up-down) < 0.05:
@@ -257,6 +263,9 @@ func accuracyCell(iv Interval) string {
 	}
 	return fmt.Sprintf("%.1f [%.1f, %.1f]", 100*iv.Mean, 100*iv.Lo, 100*iv.Hi)
 }
+
+// noSpread stands in place of an interval where the values of several seeds do not differ.
+const noSpread = "(no spread)"
 
 func cosineCell(r *Row) string {
 	if r.CosineToExact == nil || !finite(r.CosineToExact.Mean) {

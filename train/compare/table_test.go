@@ -61,12 +61,15 @@ func TestTableIsNarrow(t *testing.T) {
 }
 
 func TestCells(t *testing.T) {
+	accuracy := func(values ...float64) string {
+		return accuracyCell(&Summarise(trialsOf("a", 1, none, values...), Summary{})[0])
+	}
 	for _, tc := range []struct{ got, want string }{
 		{Bytes(0), "–"}, {Bytes(512), "512 B"}, {Bytes(1536), "1.5 KiB"}, {Bytes(200 << 20), "200 MiB"}, {Bytes(1000 << 20), "1.0 GiB"},
 		{number(0.123456, 4), "0.1235"}, {number(12.3456, 4), "12.35"}, {number(123456, 3), "123456"}, {number(1.5e-7, 3), "1.5e−07"},
 		{number(none, 3), "–"}, {number(0, 3), "0"}, {number(41.4, 3), "41.4"}, {number(-0.5, 3), "−0.500"},
-		{accuracyCell(Interval{0.951, 0.947, 0.955}), "95.1 ± 0.4"}, {accuracyCell(Interval{0.99, 0.95, 1}), "99.0 [95.0, 100.0]"},
-		{accuracyCell(Interval{0.5, none, none}), "50.0"}, {accuracyCell(Interval{none, none, none}), "–"},
+		{accuracy(0.947, 0.951, 0.955), "95.1 ± 1.0"}, {accuracy(0.99, 0.97, 1), "98.7 [94.9, 100.0]"},
+		{accuracy(0.5), "50.0"}, {accuracy(none, 0.5), "50.0"}, {accuracy(1, 1, 1), "100.0 (no spread)"}, {accuracy(none, none), "–"},
 		{pValue(0.04321), "0.043"}, {pValue(0.5), "0.50"}, {pValue(1e-5), "< 0.001"},
 	} {
 		if tc.got != tc.want {
