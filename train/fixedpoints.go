@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 
 	"attractor/deq"
 	"attractor/deq/stability"
@@ -21,7 +22,8 @@ import (
 // of its parts together, which hold its error in 99 of 100 networks with 0.9 < ρ < 1.1, the fixed point counts as
 // undecided. The standard error of a share of 64 is at most 6 %; where none of 64 is unstable, fewer than 4.6 % of
 // all are, with a confidence of 95 %. With Settings.StabilityTest exact the eigenvalues are found at all of them
-// (stability.SpectralRadius).
+// (stability.SpectralRadius). Of a fixed point exactly on kinks, as a relu network without bias at rest, which has no ∂f/∂z,
+// ρ is the largest growth of perturbations: of 16 directions, or with exact of as many as stability.OnKinks follows.
 type FixedPoints struct {
 	Samples   int    `json:"samples"`   // of the test split
 	Converged int    `json:"converged"` // of which the solve converged
@@ -185,6 +187,9 @@ func (f *fixedPointTest[T]) examine(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
+			if err := f.onKinks(ctx, e, radii); err != nil {
+				return err
+			}
 			for b, r := range radii {
 				rates[b].Radius = r
 			}
@@ -207,6 +212,35 @@ func (f *fixedPointTest[T]) examine(ctx context.Context) error {
 		f.x, f.z = f.x[n*inputs:], f.z[n*units:]
 	}
 	f.x, f.z = f.x[:0], f.z[:0]
+	return nil
+}
+
+// onKinks puts the growth of perturbations in place of the radii of samples that are exactly on kinks. Those that are alike,
+// as at rest without input, are looked at once.
+func (f *fixedPointTest[T]) onKinks(ctx context.Context, e *deq.Equilibrium[T], radii []float64) error {
+	if !f.layer.Kinked() {
+		return nil
+	}
+	here, err := e.Sides(0)
+	if err != nil {
+		return err
+	}
+	last := -1
+	for b, on := range here.On {
+		switch same := func(v []T, size int) bool { return slices.Equal(v[b*size:(b+1)*size], v[last*size:(last+1)*size]) }; {
+		case on == 0:
+		case last >= 0 && same(e.X, f.layer.Inputs) && same(e.Z, f.layer.Units):
+			radii[b] = radii[last]
+		default:
+			factor, kinks, err := stability.OnKinks(ctx, e, b)
+			if err != nil {
+				return err
+			}
+			if last = b; kinks > 0 {
+				radii[b] = factor
+			}
+		}
+	}
 	return nil
 }
 

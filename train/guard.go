@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"slices"
 
 	"attractor/deq"
 	"attractor/deq/stability"
@@ -16,8 +15,9 @@ import (
 const growthSteps = 60
 
 // measureStability puts the spectral radius of the cell's Jacobian into the record of a step,
-// the largest of the batch, where the settings want it, and the eigenvalues of that sample. It depends on the step alone, so
-// that a continued run does the same. Its products are not counted as evaluations.
+// the largest of the batch, where the settings want it, and the eigenvalues of that sample. A state exactly on kinks,
+// as a relu network without bias at rest, has no Jacobian: it counts by how directions grow there (stability.Growth), and has no
+// eigenvalues. It depends on the step alone, so that a continued run does the same. Its products are not counted as evaluations.
 func (t *Trainer[T]) measureStability(ctx context.Context, s *Step[T]) error {
 	if t.settings.Stability == "off" || t.Step%t.settings.StabilityEvery != 0 {
 		return nil
@@ -29,13 +29,19 @@ func (t *Trainer[T]) measureStability(ctx context.Context, s *Step[T]) error {
 			return t.stepError(err)
 		}
 	}
-	radii, err := stability.Radius(e, growthSteps, t.settings.Seed)
+	rates, err := stability.Growth(e, growthSteps, t.settings.Seed)
 	if err != nil {
 		return t.stepError(err)
 	}
-	radius := Number(slices.Max(radii))
+	worst := 0
+	for b, r := range rates {
+		if r.Radius > rates[worst].Radius || math.IsNaN(r.Radius) {
+			worst = b
+		}
+	}
+	radius := Number(rates[worst].Radius)
 	s.Record.Radius = &radius
-	if worst := slices.Index(radii, float64(radius)); t.eigenvalues > 0 && worst >= 0 { // it is not where a radius is NaN
+	if t.eigenvalues > 0 && !math.IsNaN(float64(radius)) && rates[worst].Kinks == 0 {
 		values, err := stability.Eigenvalues(ctx, e, worst, t.eigenvalues)
 		if err != nil {
 			return t.stepError(err)

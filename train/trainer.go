@@ -127,7 +127,7 @@ type StepRecord struct {
 	Correction  *Number      `json:"correction,omitempty"`    // the fixed-point correction
 	Certificate *Certificate `json:"certificate,omitempty"`
 
-	Radius   *Number   `json:"spectral_radius,omitempty"` // largest of the batch, where Settings.Stability wants it
+	Radius   *Number   `json:"spectral_radius,omitempty"` // largest of the batch, where Settings.Stability wants it; on kinks see stability.Growth
 	Spectrum []Complex `json:"spectrum,omitempty"`        // eigenvalues of the sample with that radius, the largest first, where Settings.StabilitySpectrum wants them
 	Unstable string    `json:"unstable,omitempty"`        // that the radius passes the bound
 }
