@@ -21,8 +21,7 @@ type pace struct {
 	most, whole float64 // evaluations allowed, for a time
 	evals, time float64 // so far
 
-	steps             int // of this part
-	fromEvals, fromAt float64
+	fromEvals, fromAt float64 // at the begin of this part
 }
 
 // overrun says that they are.
@@ -38,24 +37,25 @@ func (g *glide[T]) allow(o Lyapunov) {
 	g.pace = pace{whole: whole, most: exponentEvals * whole * o.Effort}
 }
 
-// count counts a step.
+// count counts a step. The pace is judged by parts of a sixteenth of what is allowed: a state may begin where it moves fast, and the short
+// steps at some kinks say nothing of what follows.
 func (p *pace) count(taken bool, h float64) error {
 	if p.evals += explicitEvals; taken {
 		p.time += h
 	}
-	if p.steps++; p.steps < contestSteps {
+	if p.evals-p.fromEvals < max(leastPart, p.most/16) {
 		return nil
 	}
 	cost := (p.evals - p.fromEvals) / (p.time - p.fromAt)
-	p.steps, p.fromEvals, p.fromAt = 0, p.evals, p.time
-	if p.evals+cost*(p.whole-p.time) > p.most && p.evals > pace0 {
+	p.fromEvals, p.fromAt = p.evals, p.time
+	if p.evals+cost*(p.whole-p.time) > p.most {
 		return &overrun{cost}
 	}
 	return nil
 }
 
-// pace0 is how many evaluations are made before the pace is judged: a state may begin where it moves fast.
-const pace0 = 3000
+// leastPart is how many evaluations are a part at least by which the pace is judged.
+const leastPart = 3000
 
 // hurry finds the exponents of dynamics that are too fast for the method that moves tangents: exactly where the state comes to
 // rest, else over fewer steps, or not at all.

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"attractor/deq/stability"
+	"attractor/internal/rng"
 )
 
 // Stiff rate dynamics come to rest within the evaluations that are allowed, where they do by the exact solution, and the exponents
@@ -94,5 +95,23 @@ func TestStiffCycle(t *testing.T) {
 	}
 	if found, err := stability.Exponents(ctx, l, nil, nil, stability.Lyapunov{Dynamics: "rate", Effort: 0.01}); found != nil || !errors.As(err, new(*stability.StiffError)) {
 		t.Errorf("%v, %v: want a refusal", found, err)
+	}
+}
+
+// A state that begins among kinks, where steps are short, is no stiff one: its exponents are those of all steps.
+func TestShortStepsAtFirst(t *testing.T) {
+	for _, seed := range []uint64{0, 2} {
+		const n = 21
+		r := rng.Stream(seed, "kinks")
+		w, b := make([]float64, n*n), make([]float64, n)
+		for i := range w {
+			w[i] = 1.7 * r.NormFloat64() / math.Sqrt(n)
+		}
+		for i := range b {
+			b[i] = 0.3 * r.NormFloat64()
+		}
+		if _, err := stability.Exponents(ctx, weighted(t, "relu", w, b), nil, nil, stability.Lyapunov{Dynamics: "rate", K: 2, Steps: 3000}); err != nil {
+			t.Errorf("seed %d: %v", seed, err)
+		}
 	}
 }
