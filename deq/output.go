@@ -70,6 +70,15 @@ func (o Outputs[T]) sums() (loss, weight float64) {
 	return loss, weight
 }
 
+// Bytes is the memory of ∂L/∂z of all outputs.
+func (o Outputs[T]) Bytes() int {
+	n := 0
+	for t := range o {
+		n += len(o.DZ(t))
+	}
+	return n * sizeof[T]()
+}
+
 // DY is ∂L/∂y_t [rows, Outputs], nil where the state has no loss.
 func (o Outputs[T]) DY(t int) []T {
 	if o[t] == nil {

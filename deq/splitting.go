@@ -3,7 +3,6 @@ package deq
 import (
 	"context"
 	"fmt"
-	"math"
 	"sync"
 
 	"gonum.org/v1/gonum/blas"
@@ -11,6 +10,7 @@ import (
 	"gonum.org/v1/gonum/mat"
 
 	"attractor/internal/kernels"
+	"attractor/models"
 	"attractor/solvers"
 )
 
@@ -30,6 +30,9 @@ func (l *Layer[T]) CheckSolver(with Solver[T]) error {
 	}
 	if err := l.SingleActivation(); err != nil {
 		return fmt.Errorf("deq: %w: %T splits cells z⁺ = φ(Wz + Ux + b) with one activation, as that of mondeq: %w", solvers.ErrNoSplitting, with.Method, err)
+	}
+	if _, ok := models.Function(u.expr.activation); !ok {
+		return fmt.Errorf("deq: %w: %T needs φ as a function of a number, and %q is not one of %v", solvers.ErrNoSplitting, with.Method, u.expr.activation, models.Activations)
 	}
 	if _, ok := with.Method.(solvers.PeacemanRachford[T]); ok && len(u.expr.masks) > 0 {
 		return fmt.Errorf("deq: %w: %T inverts one W for all samples, and dropout makes W differ between them", solvers.ErrNoSplitting, with.Method)
@@ -72,7 +75,7 @@ func (p *splitting[T]) Resolvent(alpha float64, rows []int, v, out []T) error {
 
 // Prox implements solvers.Splitting.
 func (p *splitting[T]) Prox(alpha float64, _ []int, v, out []T) {
-	phi := activation(p.shard.units[cell].expr.activation)
+	phi, _ := models.Function(p.shard.units[cell].expr.activation) // which CheckSolver has seen to
 	for i, x := range v {
 		out[i] = T(solvers.Prox(alpha, float64(x), phi))
 	}
@@ -231,26 +234,4 @@ func (s *shard[T]) invert(alpha float64, here at[T]) (*mat.Dense, error) {
 		return nil, fmt.Errorf("deq: I + α(I − W) for α = %g: %w", alpha, err)
 	}
 	return m, nil
-}
-
-// activation returns φ and φ′.
-func activation(name string) func(t float64) (value, slope float64) {
-	switch name {
-	case "tanh":
-		return func(t float64) (float64, float64) { p := math.Tanh(t); return p, 1 - p*p }
-	case "relu":
-		return func(t float64) (float64, float64) {
-			if t > 0 {
-				return t, 1
-			}
-			return 0, 0
-		}
-	case "sigmoid":
-		return func(t float64) (float64, float64) { p := 1 / (1 + math.Exp(-t)); return p, p * (1 - p) }
-	case "softplus":
-		return func(t float64) (float64, float64) {
-			return max(t, 0) + math.Log1p(math.Exp(-math.Abs(t))), 1 / (1 + math.Exp(-t))
-		}
-	}
-	return func(t float64) (float64, float64) { return t, 1 }
 }

@@ -40,7 +40,7 @@ type Feedback struct {
 	kit.Zeros
 	N           int     `key:"units" default:"128" doc:"number of units" max:"1e6: no memory holds the weights between more"`
 	State       string  `default:"current" doc:"what the state is: x, or the rates φ(x), for rules that need a cell φ(pre)" choices:"current,rate"`
-	Activation  string  `default:"tanh" doc:"activation φ" choices:"tanh,relu,sigmoid,softplus,linear"`
+	Activation  string  `default:"tanh" doc:"activation φ" choices:"tanh,relu,sigmoid,softplus,linear,retanh,leaky-relu,hard-sigmoid"`
 	Gain        float64 `default:"0.3" doc:"gain g of the random weights W, g·randn/√units"`
 	SigmaM      float64 `default:"1.2" doc:"standard deviation σ_m of the feedback vectors"`
 	SigmaI      float64 `default:"0.5" doc:"standard deviation σ_I of the input vectors, over √inputs"`

@@ -42,7 +42,7 @@ import (
 type Rate struct {
 	kit.Zeros
 	N          int     `key:"units" default:"128" doc:"number of units n" max:"1e6: no memory holds the weights between more"`
-	Activation string  `default:"tanh" doc:"activation φ" choices:"tanh,relu,sigmoid,softplus,linear"`
+	Activation string  `default:"tanh" doc:"activation φ" choices:"tanh,relu,sigmoid,softplus,linear,retanh,leaky-relu,hard-sigmoid"`
 	Gain       float64 `default:"0.5" doc:"gain g of the initial recurrent weights, g·randn/√n"`
 	InputGain  float64 `default:"2" doc:"gain of the initial input weights, g·randn/√inputs"`
 	Leak       float64 `default:"1" doc:"leak α = dt/τ in (0, 1]; 1 is no leak"`

@@ -291,39 +291,6 @@ func (s *Scope) Softplus(a *gorgonia.Node) *gorgonia.Node {
 	return s.unary("Softplus", gorgonia.Softplus, a)
 }
 
-// Activations are the names that Activate knows.
-var Activations = []string{"tanh", "relu", "sigmoid", "softplus", "linear"}
-
-// Activate returns φ(pre) for φ one of Activations, and records the units.
-func (s *Scope) Activate(activation string, pre *gorgonia.Node) *gorgonia.Node {
-	post := s.Phi(activation, pre)
-	if s.err == nil {
-		s.units = append(s.units, Unit{Activation: activation, Pre: pre, Post: post})
-	}
-	return post
-}
-
-// Phi returns φ(a) for φ one of Activations, and records no units: for a function of the state itself,
-// of which the next one is no elementwise function.
-func (s *Scope) Phi(activation string, a *gorgonia.Node) *gorgonia.Node {
-	if !s.ready(a) {
-		return nil
-	}
-	switch activation {
-	case "tanh":
-		return s.Tanh(a)
-	case "relu":
-		return s.Relu(a)
-	case "sigmoid":
-		return s.Sigmoid(a)
-	case "softplus":
-		return s.Softplus(a)
-	case "linear":
-		return a
-	}
-	return s.fail(fmt.Errorf("activation %q: expected one of %v", activation, Activations))
-}
-
 // products are Gorgonia's ops for A·B, Aᵀ·B and A·Bᵀ. Its API offers only the first; the
 // other two are the ops of the first one's derivative: for C = A·B with cotangent G,
 // dA = G·Bᵀ and dB = Aᵀ·G. They read the transposed operand in place, where

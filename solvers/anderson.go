@@ -138,7 +138,7 @@ func (a *anderson[T]) Step(it *Iterate[T]) error {
 	for i, b := range it.Rows {
 		z, fz := it.Z[i*a.n:(i+1)*a.n], it.FZ[i*a.n:(i+1)*a.n]
 		if !a.push(b, z, fz, it.GNorm[i]) {
-			damp(z, fz, a.Mixing)
+			Damp(z, fz, a.Mixing)
 			continue
 		}
 		a.group[k] = member[T]{b: b, z: z, fz: fz}
@@ -152,8 +152,8 @@ func (a *anderson[T]) Step(it *Iterate[T]) error {
 	return nil
 }
 
-// damp is z ← (1 − τ)z + τ f(z).
-func damp[T Float](z, fz []T, tau float64) {
+// Damp is z ← (1 − τ)z + τ f(z).
+func Damp[T Float](z, fz []T, tau float64) {
 	if tau == 1 {
 		copy(z, fz)
 		return
@@ -255,7 +255,7 @@ func (a *gramWindow[T]) next(group []member[T]) {
 	m, n := a.m, a.n
 	for q, s := range group {
 		if !solved[q] {
-			damp(s.z, s.fz, a.beta)
+			Damp(s.z, s.fz, a.beta)
 			continue
 		}
 		w, at := a.w[q][:min(a.count[s.b], m)], s.b*m*n

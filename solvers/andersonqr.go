@@ -191,7 +191,7 @@ func (w *qrWindow[T]) remove(b, j int) {
 func (w *qrWindow[T]) next(group []member[T]) {
 	for _, s := range group {
 		if !w.accelerate(s.b, s.z, s.fz) {
-			damp(s.z, s.fz, w.beta)
+			Damp(s.z, s.fz, w.beta)
 		}
 	}
 }
@@ -210,7 +210,7 @@ func (w *qrWindow[T]) accelerate(b int, z, fz []T) bool {
 			return false
 		}
 	}
-	damp(z, fz, w.beta)
+	Damp(z, fz, w.beta)
 	for j, c := range gamma {
 		kernels.Axpy(T(-c), w.column(w.p, b, w.slot[b*m+j]), z)
 	}

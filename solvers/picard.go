@@ -34,6 +34,6 @@ func (picard[T]) Reset()     {}
 func (picard[T]) Bytes() int { return 0 }
 
 func (p picard[T]) Step(it *Iterate[T]) error {
-	damp(it.Z, it.FZ, p.tau)
+	Damp(it.Z, it.FZ, p.tau)
 	return nil
 }

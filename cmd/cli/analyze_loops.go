@@ -138,6 +138,11 @@ func activate(name string, x []float64) {
 		kernels.Sigmoid(x, x)
 	case "softplus":
 		kernels.Softplus(x, x)
+	default:
+		phi, _ := models.Function(name)
+		for i, a := range x {
+			x[i], _ = phi(a)
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package vjp
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"gorgonia.org/gorgonia"
@@ -118,4 +119,26 @@ func DependsOn(n *gorgonia.Node, nodes ...*gorgonia.Node) bool {
 		}
 	}
 	return false
+}
+
+// Elementwise reports, as an error, what keeps n from being a function of each entry of from by itself: another
+// operation than those of Gorgonia on entries, or an operand that is neither made of from, nor a number, nor one of known.
+func Elementwise(n, from *gorgonia.Node, known ...*gorgonia.Node) error {
+	for _, made := range Topological(n) {
+		if made == from || !DependsOn(made, from) {
+			continue
+		}
+		if operator(made) == "" || !made.Shape().Eq(from.Shape()) {
+			return fmt.Errorf("%v does not act on entries", made.Op())
+		}
+		for _, operand := range Children(made) {
+			if _, constant := number(operand); !constant && !DependsOn(operand, from) && !slices.Contains(known, operand) {
+				return fmt.Errorf("%v has an operand %s, which is no number and not made of what it is applied to", made.Op(), operand.Name())
+			}
+		}
+	}
+	if !DependsOn(n, from) {
+		return fmt.Errorf("it does not depend on what it is applied to")
+	}
+	return nil
 }

@@ -61,5 +61,5 @@ func (r BPTT[T]) Horizon() int { return kit.WithDefaults(r).Steps }
 
 // Gradient implements TemporalRule.
 func (BPTT[T]) Gradient(ctx context.Context, p Passage[T], g deq.Params[T]) (Report, error) {
-	return Report{Bytes: p.Bytes() + bytesOfOutputs(p.Outputs)}, p.VJP(ctx, deq.Back[T]{Outputs: p.Outputs}, g)
+	return Report{Bytes: p.Bytes() + p.Outputs.Bytes()}, p.VJP(ctx, deq.Back[T]{Outputs: p.Outputs}, g)
 }

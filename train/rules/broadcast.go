@@ -69,7 +69,7 @@ func (o Broadcast[T]) gradient(ctx context.Context, p Passage[T], hops int, smoo
 	if err := p.VJP(ctx, deq.Back[T]{Outputs: outputs, Credit: deq.CutCredit}, g); err != nil {
 		return Report{}, err
 	}
-	return Report{Bytes: p.Bytes() + bytesOfOutputs(outputs) + s.bytes(hops)}, nil
+	return Report{Bytes: p.Bytes() + outputs.Bytes() + s.bytes(hops)}, nil
 }
 
 // signals are what units send to each other about the steps of a passage.

@@ -66,7 +66,7 @@ func (s Situation[T]) descend(form string, u []T, g deq.Params[T]) error {
 	if form == "energy" {
 		return s.PreVJP(s.Z, u, g)
 	}
-	return s.pullBack(u, g)
+	return s.PullBack(u, g)
 }
 
 func eqPropEntry[T deq.Float]() Entry[T] {

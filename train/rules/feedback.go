@@ -104,5 +104,5 @@ func (s Situation[T]) feedBack(ctx context.Context, w Way, b, learn, g deq.Param
 		}
 		report.Solves, report.Bytes = append(report.Solves, adjoint("the adjoint of the feedback", solve)), report.Bytes+bytesOf(credit)
 	}
-	return report, s.pullBack(u, g)
+	return report, s.PullBack(u, g)
 }

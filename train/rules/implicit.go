@@ -66,5 +66,5 @@ func (Implicit[T]) Gradient(ctx context.Context, s Situation[T], g deq.Params[T]
 	if err != nil {
 		return Report{}, fmt.Errorf("rules: implicit: %w", err)
 	}
-	return Report{Solves: []Solve{adjoint("the adjoint", rep)}, Bytes: bytesOf(u)}, s.pullBack(u, g)
+	return Report{Solves: []Solve{adjoint("the adjoint", rep)}, Bytes: bytesOf(u)}, s.PullBack(u, g)
 }

@@ -42,5 +42,5 @@ func (JFB[T]) Audit() Audit {
 
 // Gradient implements EquilibriumRule.
 func (JFB[T]) Gradient(_ context.Context, s Situation[T], g deq.Params[T]) (Report, error) {
-	return Report{}, s.pullBack(s.Output.DZ, g)
+	return Report{}, s.PullBack(s.Output.DZ, g)
 }

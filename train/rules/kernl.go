@@ -111,7 +111,7 @@ func (r KeRNL[T]) Gradient(ctx context.Context, p Passage[T], g deq.Params[T]) (
 		}
 		now[t] = nil
 	}
-	report := Report{Bytes: p.Bytes() + bytesOfOutputs(outputs) + bytesOf(u, keep)}
+	report := Report{Bytes: p.Bytes() + outputs.Bytes() + bytesOf(u, keep)}
 	if r.learned() {
 		bytes, err := r.perturb(ctx, p, a, keep)
 		if err != nil {

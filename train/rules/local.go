@@ -154,7 +154,7 @@ func (o Local[T]) gradient(ctx context.Context, p Passage[T], credit deq.Credit,
 		if back.Outputs, err = o.credits(p, g); err != nil {
 			return Report{}, err
 		}
-		memory += bytesOfOutputs(back.Outputs)
+		memory += back.Outputs.Bytes()
 	}
 	if err := p.VJP(ctx, back, g); err != nil {
 		return Report{}, err

@@ -74,5 +74,5 @@ func (r Neumann[T]) Gradient(ctx context.Context, s Situation[T], g deq.Params[T
 		}
 		kernels.Add(u, u, term)
 	}
-	return Report{Bytes: bytesOf(u, term)}, s.pullBack(u, g)
+	return Report{Bytes: bytesOf(u, term)}, s.PullBack(u, g)
 }

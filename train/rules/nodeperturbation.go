@@ -99,5 +99,5 @@ func (r NodePerturbation[T]) Gradient(ctx context.Context, s Situation[T], g deq
 			kernels.Axpy(T((losses[0][b]-losses[1][b])*scale), shift[b*n:(b+1)*n], u[b*n:(b+1)*n])
 		}
 	}
-	return rep, s.pullBack(u, g)
+	return rep, s.PullBack(u, g)
 }

@@ -87,5 +87,5 @@ func (r Phantom[T]) Gradient(ctx context.Context, s Situation[T], g deq.Params[T
 			u[k] += term[k]
 		}
 	}
-	return Report{Bytes: bytesOf(u, term, ju)}, s.pullBack(u, g)
+	return Report{Bytes: bytesOf(u, term, ju)}, s.PullBack(u, g)
 }

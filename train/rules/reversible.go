@@ -95,6 +95,6 @@ func (r Reversible[T]) Run(ctx context.Context, l *deq.Layer[T], q deq.Sequence[
 // Gradient implements TemporalRule. The trajectory must be one of Run.
 func (r Reversible[T]) Gradient(ctx context.Context, p Passage[T], g deq.Params[T]) (Report, error) {
 	err := p.VJP(ctx, deq.Back[T]{Outputs: p.Outputs}, g)
-	rep := Report{Bytes: p.Bytes() + 2*bytesOfOutputs(p.Outputs), Drift: p.Drift, MaxDrift: kit.WithDefaults(r).MaxDrift}
+	rep := Report{Bytes: p.Bytes() + 2*p.Outputs.Bytes(), Drift: p.Drift, MaxDrift: kit.WithDefaults(r).MaxDrift}
 	return rep, err
 }

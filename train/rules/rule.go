@@ -109,8 +109,8 @@ type Situation[T deq.Float] struct {
 // learns reports whether the parameter with that index learns.
 func (s Situation[T]) learns(i int) bool { return s.Trained == nil || slices.Contains(s.Trained, i) }
 
-// pullBack adds uᵀ ∂f/∂θ to g.
-func (s Situation[T]) pullBack(u []T, g deq.Params[T]) error {
+// PullBack adds uᵀ ∂f/∂θ to g, as VJP does, and shows u to whoever observes the rule as its adjoint.
+func (s Situation[T]) PullBack(u []T, g deq.Params[T]) error {
 	if s.Tell != nil {
 		s.Tell(u)
 	}
@@ -187,15 +187,6 @@ func (r Report) FailedSamples() map[int]bool {
 		}
 	}
 	return failed
-}
-
-// bytesOfOutputs is the memory of ∂L/∂z of the outputs of a passage.
-func bytesOfOutputs[T deq.Float](outputs deq.Outputs[T]) int {
-	n := 0
-	for t := range outputs {
-		n += bytesOf(outputs.DZ(t))
-	}
-	return n
 }
 
 func bytesOf[T deq.Float](buffers ...[]T) int {

@@ -114,5 +114,5 @@ func (r Shine[T]) Gradient(ctx context.Context, s Situation[T], g deq.Params[T])
 			return Report{}, fmt.Errorf("rules: shine: refinement: %w", err)
 		}
 	}
-	return Report{Bytes: bytesOf(u)}, s.pullBack(u, g)
+	return Report{Bytes: bytesOf(u)}, s.PullBack(u, g)
 }

@@ -76,5 +76,5 @@ func (r TBPTT[T]) Gradient(ctx context.Context, p Passage[T], g deq.Params[T]) (
 			return Report{}, err
 		}
 	}
-	return Report{Bytes: p.Bytes() + bytesOfOutputs(p.Outputs)}, nil
+	return Report{Bytes: p.Bytes() + p.Outputs.Bytes()}, nil
 }

@@ -36,7 +36,7 @@ func (Add) Sequential() {}
 func (o Add) Load(seed uint64) (*Dataset, error) {
 	const name = "add"
 	o = kit.WithDefaults(o)
-	if err := checkSizes(name, 1, atLeast{"t1", o.T1, 0}, atLeast{"t2", o.T2, 0}, atLeast{"steps", o.Steps, 1 + max(o.T1, o.T2)}); err != nil {
+	if err := checkSizes(name, 1, AtLeast{"t1", o.T1, 0}, AtLeast{"t2", o.T2, 0}, AtLeast{"steps", o.Steps, 1 + max(o.T1, o.T2)}); err != nil {
 		return nil, err
 	}
 	return trials{name: name, kind: Regression, inputs: 1, outputs: 1, steps: o.Steps, train: o.Trials, test: o.TestTrials, draw: func(t *trial) {

@@ -44,7 +44,7 @@ func (Adding) Sequential() {}
 func (o Adding) Load(seed uint64) (*Dataset, error) {
 	const name = "adding"
 	o = kit.WithDefaults(o)
-	if err := checkSizes(name, 1, atLeast{"steps", o.Steps, 2}); err != nil {
+	if err := checkSizes(name, 1, AtLeast{"steps", o.Steps, 2}); err != nil {
 		return nil, err
 	}
 	return trials{name: name, kind: Regression, inputs: 2, outputs: 1, steps: o.Steps, train: o.Trials, test: o.TestTrials, draw: func(t *trial) {

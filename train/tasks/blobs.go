@@ -1,10 +1,8 @@
 package tasks
 
 import (
-	"fmt"
 	"math"
 
-	"attractor/internal/budget"
 	"attractor/train/kit"
 )
 
@@ -27,13 +25,13 @@ type Blobs struct {
 // Load draws the samples.
 func (o Blobs) Load(seed uint64) (*Dataset, error) {
 	o = kit.WithDefaults(o)
-	if err := checkSynthetic("blobs", o.Noise,
-		atLeast{"classes", o.Classes, 2}, atLeast{"inputs", o.Inputs, 2}, atLeast{"train", o.Train, o.Classes}, atLeast{"test", o.Test, o.Classes}); err != nil {
+	if err := CheckDrawn("blobs", o.Noise,
+		AtLeast{"classes", o.Classes, 2}, AtLeast{"inputs", o.Inputs, 2}, AtLeast{"train", o.Train, o.Classes}, AtLeast{"test", o.Test, o.Classes}); err != nil {
 		return nil, err
 	}
 	start := 2 * math.Pi * kit.Stream(seed, "blobs/angle").Float64()
 	draw := func(part string, n int) Split {
-		s := Split{N: n, X: normals(kit.Stream(seed, "blobs/"+part), n*o.Inputs, o.Noise), Labels: make([]int32, n)}
+		s := Split{N: n, X: Normals(kit.Stream(seed, "blobs/"+part), n*o.Inputs, o.Noise), Labels: make([]int32, n)}
 		for i := range n {
 			c := i % o.Classes
 			sin, cos := math.Sincos(start + 2*math.Pi*float64(c)/float64(o.Classes))
@@ -45,54 +43,4 @@ func (o Blobs) Load(seed uint64) (*Dataset, error) {
 	}
 	return &Dataset{Name: "blobs", Kind: Classification, Inputs: o.Inputs, Outputs: o.Classes,
 		Train: draw("train", o.Train), Test: draw("test", o.Test)}, nil
-}
-
-type atLeast struct {
-	name       string
-	value, min int
-}
-
-// syntheticLimit bounds each size of a drawn task, so that products of two do not
-// overflow, and syntheticMemory the numbers of a split (1 GiB).
-const (
-	syntheticLimit  = 1 << 28
-	syntheticMemory = 1 << 27
-)
-
-func checkSynthetic(task string, noise float64, sizes ...atLeast) error {
-	width := 0
-	for _, s := range sizes {
-		if s.name != "train" && s.name != "test" {
-			width += min(max(s.value, 0), syntheticLimit)
-		}
-	}
-	if err := checkSizes(task, width, sizes...); err != nil {
-		return err
-	}
-	if !(noise >= 0) || math.IsInf(noise, 1) {
-		return fmt.Errorf("tasks: %s: expected a finite noise of at least 0, found %v", task, noise)
-	}
-	return nil
-}
-
-// checkSizes verifies the sizes of a task that is drawn, of so many numbers a sample or, where
-// it has steps, a step.
-func checkSizes(task string, width int, sizes ...atLeast) error {
-	samples := 0
-	for _, s := range sizes {
-		if s.value < s.min || s.value > syntheticLimit {
-			return fmt.Errorf("tasks: %s: expected %s from %d to %d, found %d", task, s.name, s.min, syntheticLimit, s.value)
-		}
-		switch s.name {
-		case "train", "test", "trials", "test_trials":
-			samples += s.value
-		case "steps":
-			width *= s.value
-		}
-	}
-	if samples > 0 && width > syntheticMemory/samples {
-		gib := float64(samples) * float64(width) / (1 << 27)
-		return fmt.Errorf("tasks: %s: %d samples of %d numbers need %.1f GiB, expected at most %.1f", task, samples, width, gib, float64(syntheticMemory)/(1<<27))
-	}
-	return budget.Fit(8*float64(samples)*float64(width), fmt.Sprintf("tasks: %s: %d samples of %d numbers", task, samples, width), "take fewer samples or shorter trials")
 }

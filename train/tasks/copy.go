@@ -34,7 +34,7 @@ func (Copy) Sequential() {}
 func (o Copy) Load(seed uint64) (*Dataset, error) {
 	const name = "copy"
 	o = kit.WithDefaults(o)
-	if err := checkSizes(name, 1, atLeast{"delay", o.Delay, 0}, atLeast{"steps", o.Steps, 1 + o.Delay}); err != nil {
+	if err := checkSizes(name, 1, AtLeast{"delay", o.Delay, 0}, AtLeast{"steps", o.Steps, 1 + o.Delay}); err != nil {
 		return nil, err
 	}
 	return trials{name: name, inputs: 1, outputs: 2, steps: o.Steps, ideal: 1, train: o.Trials, test: o.TestTrials, draw: func(t *trial) {

@@ -40,7 +40,7 @@ func (FlipFlop) Sequential() {}
 func (o FlipFlop) Load(seed uint64) (*Dataset, error) {
 	const name = "flip-flop"
 	o = kit.WithDefaults(o)
-	if err := checkSizes(name, 1, atLeast{"bits", o.Bits, 1}); err != nil {
+	if err := checkSizes(name, 1, AtLeast{"bits", o.Bits, 1}); err != nil {
 		return nil, err
 	}
 	if !(o.Pulse > 0 && o.Pulse <= 1) {

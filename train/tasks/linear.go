@@ -25,14 +25,14 @@ type Linear struct {
 // Load draws teacher and samples.
 func (o Linear) Load(seed uint64) (*Dataset, error) {
 	o = kit.WithDefaults(o)
-	if err := checkSynthetic("linear", o.Noise,
-		atLeast{"inputs", o.Inputs, 1}, atLeast{"outputs", o.Outputs, 1}, atLeast{"train", o.Train, 1}, atLeast{"test", o.Test, 1}); err != nil {
+	if err := CheckDrawn("linear", o.Noise,
+		AtLeast{"inputs", o.Inputs, 1}, AtLeast{"outputs", o.Outputs, 1}, AtLeast{"train", o.Train, 1}, AtLeast{"test", o.Test, 1}); err != nil {
 		return nil, err
 	}
-	a := normals(kit.Stream(seed, "linear/teacher"), o.Outputs*o.Inputs, 1/math.Sqrt(float64(o.Inputs)))
+	a := Normals(kit.Stream(seed, "linear/teacher"), o.Outputs*o.Inputs, 1/math.Sqrt(float64(o.Inputs)))
 	draw := func(part string, n int) Split {
-		x := normals(kit.Stream(seed, "linear/inputs/"+part), n*o.Inputs, 1)
-		y := normals(kit.Stream(seed, "linear/noise/"+part), n*o.Outputs, o.Noise)
+		x := Normals(kit.Stream(seed, "linear/inputs/"+part), n*o.Inputs, 1)
+		y := Normals(kit.Stream(seed, "linear/noise/"+part), n*o.Outputs, o.Noise)
 		for i := range n {
 			for k := range o.Outputs {
 				for j := range o.Inputs {
@@ -46,7 +46,8 @@ func (o Linear) Load(seed uint64) (*Dataset, error) {
 		Train: draw("train", o.Train), Test: draw("test", o.Test)}, nil
 }
 
-func normals(r *rand.Rand, n int, sd float64) []float64 {
+// Normals draws n numbers from N(0, sd²).
+func Normals(r *rand.Rand, n int, sd float64) []float64 {
 	v := make([]float64, n)
 	for i := range v {
 		v[i] = sd * r.NormFloat64()

@@ -71,7 +71,7 @@ func (t *trial) ignore(when span) { clear(t.weights[when.from:when.to]) }
 
 // load draws the data set.
 func (s trials) load(seed uint64) (*Dataset, error) {
-	if err := checkSizes(s.name, s.inputs+s.outputs, atLeast{"steps", s.steps, 1}, atLeast{"trials", s.train, 1}, atLeast{"test_trials", s.test, 1}); err != nil {
+	if err := checkSizes(s.name, s.inputs+s.outputs, AtLeast{"steps", s.steps, 1}, AtLeast{"trials", s.train, 1}, AtLeast{"test_trials", s.test, 1}); err != nil {
 		return nil, err
 	}
 	part := func(part string, n int) Split {

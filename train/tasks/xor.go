@@ -22,7 +22,7 @@ func (XOR) Sequential() {}
 func (o XOR) Load(seed uint64) (*Dataset, error) {
 	const name = "xor"
 	o = kit.WithDefaults(o)
-	if err := checkSizes(name, 1, atLeast{"delay", o.Delay, 1}, atLeast{"steps", o.Steps, 1 + 2*o.Delay}); err != nil {
+	if err := checkSizes(name, 1, AtLeast{"delay", o.Delay, 1}, AtLeast{"steps", o.Steps, 1 + 2*o.Delay}); err != nil {
 		return nil, err
 	}
 	return trials{name: name, inputs: 1, outputs: 2, steps: o.Steps, ideal: 1, train: o.Trials, test: o.TestTrials, draw: func(t *trial) {
