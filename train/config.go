@@ -30,6 +30,9 @@ type Parts[T deq.Float] struct {
 	Rules      *catalog.Catalog[rules.Rule[T]]
 	Optimizers *catalog.Catalog[optim.Optimizer[T]]
 	Losses     *catalog.Catalog[losses.Loss[T]]
+
+	// Observers make what looks at every step of every run, of train as of the trials of compare, one for each run.
+	Observers []func(t *Trainer[T]) (Observer[T], error)
 }
 
 // Ours are the parts of the framework; With adds a user's own to one of the catalogues.
@@ -64,7 +67,7 @@ type Settings struct {
 	Seed        uint64  `doc:"seed of everything random in the run; 0 is one like any other (default 1)"`
 	Epochs      int     `default:"30" doc:"passes over the training data" max:"1e9: no run makes more passes"`
 	Batch       int     `default:"64" doc:"samples per step" max:"1e9: no data set has more samples"`
-	Loss        string  `default:"auto" doc:"loss; auto is cross-entropy for classes and mse for numbers, and for a rule that trains the readout by least squares" choices:"auto,cross-entropy,mse"`
+	Loss        string  `default:"auto" doc:"loss, by its name in attractor list losses; auto is cross-entropy for classes and mse for numbers, and for a rule that trains the readout by least squares"`
 	Trained     string  `default:"all" doc:"parameters that learn: all, recurrent (W and b), readout or none" choices:"all,recurrent,readout,none"`
 	Clip        float64 `default:"1" doc:"bound of the norm of all gradients together; very large is none"`
 	Schedule    string  `default:"cosine" doc:"course of the learning rate" choices:"constant,linear,cosine"`

@@ -43,7 +43,8 @@ type Trainer[T deq.Float] struct {
 	learnCell bool
 	ofReadout bool // whether the rule trains the readout, by steps of its own
 
-	eigenvalues int // to be recorded
+	observers   []Observer[T] // of the parts
+	eigenvalues int           // to be recorded
 
 	regularizer Regularizer
 	flossing    Flossing
@@ -293,6 +294,13 @@ func NewOn[T deq.Float](c Config[T], p Parts[T], data *tasks.Dataset) (*Trainer[
 			return nil, fmt.Errorf("train: %s %q for model %q: %w", s.section, s.method, c.Model.Name, err)
 		}
 	}
+	for _, observer := range p.Observers {
+		o, err := observer(t)
+		if err != nil {
+			return nil, fmt.Errorf("train: observer: %w", err)
+		}
+		t.observers = append(t.observers, o)
+	}
 	t.grads = t.Layer.Params.ZerosLike()
 	learning := map[string]bool{}
 	for i, param := range t.Layer.Params {
@@ -432,7 +440,7 @@ func (t *Trainer[T]) step(ctx context.Context, observers ...Observer[T]) (StepRe
 	if err := t.certify(ctx, &s); err != nil {
 		return StepRecord{}, err
 	}
-	for _, o := range observers {
+	for _, o := range slices.Concat(t.observers, observers) {
 		if err := o.Observe(ctx, s); err != nil {
 			return StepRecord{}, err
 		}

@@ -26,7 +26,8 @@ type Blobs struct {
 func (o Blobs) Load(seed uint64) (*Dataset, error) {
 	o = kit.WithDefaults(o)
 	if err := CheckDrawn("blobs", o.Noise,
-		AtLeast{"classes", o.Classes, 2}, AtLeast{"inputs", o.Inputs, 2}, AtLeast{"train", o.Train, o.Classes}, AtLeast{"test", o.Test, o.Classes}); err != nil {
+		AtLeast{Key: "classes", Value: o.Classes, Min: 2}, AtLeast{Key: "inputs", Value: o.Inputs, Min: 2},
+		AtLeast{Key: "train", Value: o.Train, Min: o.Classes}, AtLeast{Key: "test", Value: o.Test, Min: o.Classes}); err != nil {
 		return nil, err
 	}
 	start := 2 * math.Pi * kit.Stream(seed, "blobs/angle").Float64()
