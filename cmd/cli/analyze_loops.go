@@ -127,7 +127,7 @@ func numbers(v []float64) []train.Number {
 	return out
 }
 
-// activate applies φ in place.
+// activate applies φ in place; none, where the state is what comes before φ.
 func activate(name string, x []float64) {
 	switch name {
 	case "tanh":
@@ -139,9 +139,10 @@ func activate(name string, x []float64) {
 	case "softplus":
 		kernels.Softplus(x, x)
 	default:
-		phi, _ := models.Function(name)
-		for i, a := range x {
-			x[i], _ = phi(a)
+		if phi, ok := models.Function(name); ok {
+			for i, a := range x {
+				x[i], _ = phi(a)
+			}
 		}
 	}
 }
