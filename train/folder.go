@@ -61,6 +61,8 @@ type Result struct {
 	Status       string     `json:"status"`         // Done, Diverged, Unsolved or Interrupted
 	Reason       string     `json:"reason,omitempty"`
 	Metrics      string     `json:"metrics_sha256,omitempty"` // SHA-256 of metrics.jsonl
+	// Files are the SHA-256 of config.yaml, environment.json and checkpoint.safetensors.
+	Files map[string]string `json:"files_sha256,omitempty"`
 
 	FixedPoints *FixedPoints `json:"fixed_points,omitempty"` // behind the test score; absent under a rule that runs through time
 	Warnings    []string     `json:"warnings,omitempty"`     // why the score may not be what it seems
@@ -357,10 +359,63 @@ func (r *Run[T]) end(res *Result) error {
 	if text, err := atomicfile.Read(r.path(MetricsFile)); err != nil || fmt.Sprintf("%x", sha256.Sum256(text)) != res.Metrics {
 		return fmt.Errorf("train: %w", &folder.LostError{Path: r.path(MetricsFile), What: "changed by someone else"})
 	}
+	res.Files = map[string]string{}
+	for _, name := range summed {
+		sum, err := sumOf(r.path(name))
+		if err != nil {
+			return fmt.Errorf("train: %w", err)
+		}
+		res.Files[name] = sum
+	}
 	if err := r.folder.WriteJSON(ResultFile, res); err != nil {
 		return fmt.Errorf("train: %w", err)
 	}
 	return r.whole()
+}
+
+// summed are the files of which a result has the checksums, besides the metrics.
+var summed = []string{ConfigFile, EnvironmentFile, CheckpointFile}
+
+// sumOf is the SHA-256 of a regular file, as text.
+func sumOf(path string) (string, error) {
+	f, err := atomicfile.Open(path, os.O_RDONLY, 0)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	sum := sha256.New()
+	if _, err := io.Copy(sum, f); err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%x", sum.Sum(nil)), nil
+}
+
+// sameFiles demands that the files of a run that has ended are as its result says. What is gone, and an environment that
+// is not as it was, is a warning: the result does not rest on it.
+func (r *Run[T]) sameFiles(res *Result, sealed bool) error {
+	if res.Files == nil {
+		if !sealed { // which is told already
+			return nil
+		}
+		r.Warnings = append(r.Warnings, fmt.Sprintf("%s has no checksums of %s, %s and %s, as the run was made by an earlier version: that they are as they were written is not known",
+			r.path(ResultFile), summed[0], summed[1], summed[2]))
+		return nil
+	}
+	for _, name := range summed {
+		path, want := r.path(name), res.Files[name]
+		switch found, err := sumOf(path); {
+		case errors.Is(err, fs.ErrNotExist):
+			r.Warnings = append(r.Warnings, fmt.Sprintf("%s is gone", path))
+		case err != nil:
+			return fmt.Errorf("train: %w", err)
+		case found == want:
+		case name == EnvironmentFile:
+			r.Warnings = append(r.Warnings, fmt.Sprintf("%s was changed or damaged after the run had ended: where it was made is not known; the result is intact", path))
+		default:
+			return fmt.Errorf("train: %s: expected the SHA-256 %.12s… that it had when the run ended, found %.12s…: the file was changed or damaged; %s is intact", path, want, found, ResultFile)
+		}
+	}
+	return nil
 }
 
 // whole demands the files of the run.
@@ -450,6 +505,9 @@ func (r *Run[T]) readResult(c Config[T]) error {
 	r.ended, res.Run = &res, r.Dir
 	if !sealed {
 		r.Warnings = append(r.Warnings, fmt.Sprintf("%s has no checksum, as the run was made by an earlier version: that it is as it was written is not known", path))
+	}
+	if err := r.sameFiles(&res, sealed); err != nil {
+		return err
 	}
 	if res.Metrics == "" {
 		return nil

@@ -140,6 +140,49 @@ func TestFlips(t *testing.T) {
 	}
 }
 
+// TestEndedIsVerified damages each file of a run that has ended: its name is told, as an error where the result rests on
+// it, and else as a warning.
+func TestEndedIsVerified(t *testing.T) {
+	dir, c := ended(t)
+	for _, tt := range []struct {
+		file    string
+		change  string
+		damage  func(text []byte) []byte
+		refused bool
+	}{
+		{CheckpointFile, "a bit", func(text []byte) []byte { text[len(text)-9] ^= 1; return text }, true},
+		{CheckpointFile, "a bit of the header", func(text []byte) []byte { text[40] ^= 1; return text }, true},
+		{CheckpointFile, "cut", func(text []byte) []byte { return text[:len(text)/2] }, true},
+		{CheckpointFile, "gone", nil, false},
+		{ConfigFile, "cut to what is a configuration, too", func(text []byte) []byte { return text[:bytes.LastIndex(text, []byte("\nregularizer:"))+1] }, true},
+		{ConfigFile, "a comment", func(text []byte) []byte { return append(text, "# mine\n"...) }, true},
+		{EnvironmentFile, "a bit", func(text []byte) []byte { text[len(text)/2] ^= 1; return text }, false},
+		{EnvironmentFile, "cut", func(text []byte) []byte { return text[:len(text)/2] }, false},
+		{EnvironmentFile, "gone", nil, false},
+	} {
+		t.Run(tt.file+"/"+tt.change, func(t *testing.T) {
+			path := filepath.Join(dir, tt.file)
+			text := read(t, path)
+			defer func() { write(t, path, text) }()
+			if tt.damage == nil {
+				remove(tt.file)(t, dir)
+			} else {
+				write(t, path, tt.damage(bytes.Clone(text)))
+			}
+			run, err := OpenRun(dir, c, Ours[float32]())
+			switch {
+			case tt.refused && (err == nil || !strings.Contains(err.Error(), tt.file)):
+				t.Errorf("not refused by name: %v", err)
+			case !tt.refused && (err != nil || len(run.Warnings) != 1 || !strings.Contains(run.Warnings[0], tt.file)):
+				t.Errorf("not one warning with the name: %v", err)
+			}
+		})
+	}
+	if run, err := OpenRun(dir, c, Ours[float32]()); err != nil || len(run.Warnings) > 0 {
+		t.Errorf("whole again: %v", err)
+	}
+}
+
 // TestResultValues refuses values that no result can have, in a file of today and in one
 // without a checksum.
 func TestResultValues(t *testing.T) {

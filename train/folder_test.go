@@ -51,7 +51,7 @@ func kept(t testing.TB, dir string, res *Result) folderOf {
 		t.Fatal(err)
 	}
 	out := folderOf{Metrics: string(metrics), Tensors: f.Tensors, Result: *res}
-	out.Result.Run, out.Result.WallS, out.Result.PeakBytes = "", 0, 0
+	out.Result.Run, out.Result.WallS, out.Result.PeakBytes, out.Result.Files = "", 0, 0, nil // checkpoints hold times
 	return out
 }
 
