@@ -33,6 +33,7 @@ func TestMemoryIsCounted(t *testing.T) {
 		{"rule=bptt"},
 		{"rule=eqprop"},
 		{"rule=rflo"},
+		{"rule=snap-1", "train.batch=8"},
 		{"rule=kolen-pollack"},
 		{"rule=implicit", "model=gru"},
 		{"rule=implicit", "train.certificate=1"},

@@ -235,13 +235,17 @@ func (p *program[T]) Into(i int, dst []T) bool {
 
 func (p *program[T]) RowWise() error { return p.rowWise }
 
+// Bytes counts a constant three times: as the graph, the expression and the program hold it.
 func (p *program[T]) Bytes() int {
-	n := p.scratch
+	n, constants := p.scratch, 0
 	for _, size := range p.x.sizes {
 		n += size
 	}
+	for _, v := range p.x.values {
+		constants += len(v.data)
+	}
 	var zero T
-	n *= int(unsafe.Sizeof(zero))
+	n = int(unsafe.Sizeof(zero))*(n+2*constants) + 8*constants
 	for _, k := range p.packed {
 		n += k.own.Bytes()
 	}
