@@ -125,6 +125,9 @@ type analyzedEdge struct {
 	Sign  int  `json:"sign"`
 	To    int  `json:"to"`    // −1: at no fixed point
 	Cycle *int `json:"cycle"` // of the list of cycles, null where it leads to none
+	// Stopped says that it was not followed to its end, or not at all, as the evaluations that are allowed were spent, and leads to
+	// no cycle known.
+	Stopped bool `json:"stopped"`
 }
 
 // analyzedCycle is a periodic orbit.
@@ -479,7 +482,7 @@ func (p *program) analyze(ctx context.Context, r *analyzeResult, starts []float6
 			return err
 		}
 		for _, e := range edges {
-			r.Edges = append(r.Edges, analyzedEdge{From: e.From, Mode: e.Mode, Sign: e.Sign, To: e.To})
+			r.Edges = append(r.Edges, analyzedEdge{From: e.From, Mode: e.Mode, Sign: e.Sign, To: e.To, Stopped: e.Stopped})
 			if e.To == stability.Nowhere && e.Last != nil {
 				leads = append(leads, len(r.Edges)-1)
 				wandering = append(wandering, e.Last...)
@@ -491,7 +494,7 @@ func (p *program) analyze(ctx context.Context, r *analyzeResult, starts []float6
 	if err := r.findCycles(ctx, wandering, stopped, leads, f.effort); err != nil {
 		return err
 	}
-	if slices.ContainsFunc(r.Edges, func(e analyzedEdge) bool { return e.To == stability.Nowhere && e.Cycle == nil }) {
+	if slices.ContainsFunc(r.Edges, func(e analyzedEdge) bool { return e.Stopped }) {
 		if err := r.note("where unstable directions lead", cut); err != nil {
 			return err
 		}
@@ -553,7 +556,8 @@ func (r *analyzeResult) findCycles(ctx context.Context, states []float64, stoppe
 		case i < random:
 			r.Cycles[e].Basin++
 		case e >= 0:
-			r.Edges[edges[i-random]].Cycle = &e
+			edge := &r.Edges[edges[i-random]]
+			edge.Cycle, edge.Stopped = &e, false
 		}
 	}
 	return nil
@@ -651,7 +655,11 @@ func (p *program) printAnalysis(r *analyzeResult) error {
 		}
 	}
 	if r.Basins > 0 {
-		fmt.Fprintf(p.stdout, "%d of %d random states settle at no stable fixed point%s\n", r.Elsewhere, r.Basins, r.instead())
+		if r.Elsewhere == 0 {
+			fmt.Fprintf(p.stdout, "all %d random states settle at these points\n", r.Basins)
+		} else {
+			fmt.Fprintf(p.stdout, "%d of %d random states settle at no stable fixed point%s\n", r.Elsewhere, r.Basins, r.instead())
+		}
 	}
 	if err := r.printCycles(p.stdout, unit); err != nil {
 		return err
@@ -669,7 +677,8 @@ func (p *program) printAnalysis(r *analyzeResult) error {
 				ways = append(ways, fmt.Sprintf("%s in %d", where, count))
 			}
 		}
-		count("to no stable point", func(e analyzedEdge) bool { return e.To == stability.Nowhere && e.Cycle == nil })
+		count("to no stable point", func(e analyzedEdge) bool { return e.To == stability.Nowhere && e.Cycle == nil && !e.Stopped })
+		count("to where they were not followed", func(e analyzedEdge) bool { return e.Stopped })
 		for to := range r.FixedPoints {
 			count(fmt.Sprint("to point ", to), func(e analyzedEdge) bool { return e.To == to })
 		}

@@ -155,7 +155,7 @@ func (r *analyzeResult) printLyapunov(to io.Writer, unit string) {
 	}
 	fmt.Fprintf(to, "Lyapunov exponents (nats per %s)%s: %s\n", unit, r.driven(), strings.Join(list, ", "))
 	if r.LyapunovLost > 0 {
-		fmt.Fprintf(to, "%d of %d are lost, -inf: J is singular there, and perturbations along them vanish, up to a factor of 1e-15 in a step\n", r.LyapunovLost, len(r.Lyapunov))
+		fmt.Fprintf(to, "%d of %d are lost, -inf: J is singular, up to rounding relative to the larger entries of its rows and columns, and perturbations along them vanish\n", r.LyapunovLost, len(r.Lyapunov))
 	}
 	if slices.Contains(r.bounds, true) {
 		fmt.Fprintln(to, "≤: an upper bound, as these directions were lost to rounding beside the larger ones")

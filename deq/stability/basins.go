@@ -48,6 +48,8 @@ type Ends[T deq.Float] struct {
 	// dynamics: where they go is not known.
 	Stopped []bool
 	Stiff   *StiffError // says so; nil without any
+
+	left int // states, the last ones, that did not begin
 }
 
 // err is Stiff.
@@ -60,6 +62,11 @@ func (e *Ends[T]) err() error {
 
 // Run is Settle, and returns the states at the end too, and which were stopped in place of an error.
 func Run[T deq.Float](ctx context.Context, l *deq.Layer[T], x, states []T, points []FixedPoint, o Basins) (*Ends[T], error) {
+	return settle(ctx, l, x, states, points, o, math.Inf(1))
+}
+
+// settle is Run, where no further states begin once all have taken so many evaluations of f of the rate dynamics together.
+func settle[T deq.Float](ctx context.Context, l *deq.Layer[T], x, states []T, points []FixedPoint, o Basins, most float64) (*Ends[T], error) {
 	o = options.WithDefaults(o)
 	if o.Dynamics != "map" && o.Dynamics != "rate" || o.Steps < 1 || !(o.Near > 0) || !(o.Effort > 0) {
 		return nil, fmt.Errorf("stability: basins: expected map or rate dynamics, at least 1 step and a positive distance and effort, found %q, %d, %g and %g", o.Dynamics, o.Steps, o.Near, o.Effort)
@@ -71,7 +78,15 @@ func Run[T deq.Float](ctx context.Context, l *deq.Layer[T], x, states []T, point
 	s := &search[T]{layer: l, x: x}
 	n := l.Units
 	ends := &Ends[T]{Last: append([]T(nil), states...)}
+	taken := 0.0
 	err := s.batches(ends.Last, func(z []T) error {
+		if taken >= most*o.Effort {
+			for range len(z) / n {
+				ends.At, ends.Gone, ends.Stopped = append(ends.At, Nowhere), append(ends.Gone, false), append(ends.Stopped, true)
+				ends.left++
+			}
+			return nil
+		}
 		lost := make([]bool, len(z)/n)
 		there, before := slices.Repeat([]int{Nowhere}, len(z)/n), append([]T(nil), z...)
 		var failed error
@@ -103,6 +118,9 @@ func Run[T deq.Float](ctx context.Context, l *deq.Layer[T], x, states []T, point
 			copy(lost, gone)
 			return wandering
 		})
+		for _, evals := range within.evals {
+			taken += evals
+		}
 		first := len(ends.At)
 		ends.At, ends.Gone = append(ends.At, there...), append(ends.Gone, lost...)
 		for b, spent := range within.spent {
@@ -113,7 +131,13 @@ func Run[T deq.Float](ctx context.Context, l *deq.Layer[T], x, states []T, point
 		}
 		return cmp.Or(failed, err)
 	})
-	if err == nil && ends.Stiff != nil {
+	if err == nil && ends.left > 0 {
+		ends.Stiff = &StiffError{
+			What:   fmt.Sprintf("%d of %d states were not let run", ends.left, len(ends.At)),
+			Needed: taken * float64(len(ends.At)) / float64(len(ends.At)-ends.left), Allowed: most * o.Effort,
+		}
+		err = rates(ctx, l, x, states[:n], ends.Stiff)
+	} else if err == nil && ends.Stiff != nil {
 		err = ends.tell(ctx, l, x)
 	}
 	return ends, err
@@ -230,13 +254,19 @@ type Edge struct {
 	Mode int // which eigenvalue of From, in the order of its Values, the state was perturbed along; at kinks which direction
 	Sign int // 1 or −1; at kinks 1
 	To   int // Nowhere where it settles at none of the points
-	// Last is the state at the end, nil of one that left all bounds.
+	// Last is the state at the end, nil of one that left all bounds or did not begin.
 	Last []float64
+	// Stopped says that To is not known, as the evaluations of f that are allowed were spent.
+	Stopped bool
 }
+
+// graphWork is how many multiplications all states of Graph are allowed together with the rate dynamics: some twenty seconds.
+const graphWork = 2 * allowedWork
 
 // Graph perturbs each unstable fixed point along every unstable direction, forwards and backwards by size in the root
 // mean square of the units, and returns where the dynamics lead from there. Of a complex pair both real
-// directions of its plane are taken. Where states were stopped early the error is a *StiffError, as that of Settle.
+// directions of its plane are taken. With the rate dynamics of a network with very many such directions only those of the first points are followed.
+// Where that is so, or states were stopped early, the error is a *StiffError, as that of Settle.
 func Graph[T deq.Float](ctx context.Context, l *deq.Layer[T], x []T, points []FixedPoint, size float64, o Basins) ([]Edge, error) {
 	var edges []Edge
 	var states []T
@@ -261,12 +291,14 @@ func Graph[T deq.Float](ctx context.Context, l *deq.Layer[T], x []T, points []Fi
 			}
 		}
 	}
-	ends, err := Run(ctx, l, x, states, points, o)
+	n := float64(l.Units)
+	ends, err := settle(ctx, l, x, states, points, o, graphWork/(n*n+evaluationWork))
 	if err != nil {
 		return nil, err
 	}
 	for i, to := range ends.At {
-		if edges[i].To = to; !ends.Gone[i] {
+		edges[i].To, edges[i].Stopped = to, ends.Stopped[i]
+		if !ends.Gone[i] && i < len(edges)-ends.left {
 			edges[i].Last = widen(ends.Last[i*l.Units : (i+1)*l.Units])
 		}
 	}

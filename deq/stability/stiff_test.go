@@ -115,3 +115,28 @@ func TestShortStepsAtFirst(t *testing.T) {
 		}
 	}
 }
+
+// Unstable directions are followed as far as is allowed for all of them together: of the others nothing is said.
+func TestGraphAllowance(t *testing.T) {
+	l := own(t, "tanh", 2, -2, 2, 2) // to a cycle, where no state settles
+	origin := stability.FixedPoint{Z: []float64{0, 0}, Status: stability.Saddle, Values: []complex128{2 + 2i, 2 - 2i}, Unstable: 2}
+	points := slices.Repeat([]stability.FixedPoint{origin}, 40)
+	o := stability.Basins{Dynamics: "rate", Steps: 20}
+	edges, err := stability.Graph(ctx, l, nil, points, 1e-3, o)
+	if err != nil || len(edges) != 160 || slices.ContainsFunc(edges, func(e stability.Edge) bool { return e.Stopped || e.Last == nil }) {
+		t.Fatal(len(edges), err)
+	}
+	o.Effort = 1e-6
+	edges, err = stability.Graph(ctx, l, nil, points, 1e-3, o)
+	if stiff := (*stability.StiffError)(nil); !errors.As(err, &stiff) || !(stiff.Needed > stiff.Allowed) {
+		t.Fatal(err)
+	}
+	for i, e := range edges {
+		if !e.Stopped || e.To != stability.Nowhere {
+			t.Errorf("edge %d: %+v", i, e)
+		}
+	}
+	if last := edges[len(edges)-1]; edges[0].Last == nil || last.Last != nil {
+		t.Errorf("%+v has begun, %+v has not", edges[0], last)
+	}
+}
