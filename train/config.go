@@ -70,7 +70,7 @@ type Settings struct {
 	Loss        string  `default:"auto" doc:"loss, by its name in attractor list losses; auto is cross-entropy for classes and mse for numbers, and for a rule that trains the readout by least squares"`
 	Trained     string  `default:"all" doc:"parameters that learn: all, recurrent (W and b), readout or none" choices:"all,recurrent,readout,none"`
 	Clip        float64 `default:"1" doc:"bound of the norm of all gradients together; very large is none"`
-	Schedule    string  `default:"cosine" doc:"course of the learning rate" choices:"constant,linear,cosine"`
+	Schedule    string  `default:"cosine" doc:"course of the learning rate: lr times 1, 1 − s or (1 + cos πs)/2, where s goes from 0 at the first step after the warm-up to 1 at the last, which so has the rate 0 and changes nothing: a run of 2 steps moves like one of 1" choices:"constant,linear,cosine"`
 	Warmup      int     `doc:"steps over which the learning rate rises from 0" max:"1e12: no run has more updates"`
 	Precision   string  `default:"float32" doc:"number type" choices:"float32,float64"`
 	Engine      string  `default:"fast" doc:"executor of the graphs: our own, or Gorgonia's TapeMachine" choices:"fast,tape"`

@@ -41,8 +41,11 @@ const LeastShare = 0.95
 // ConvergedShare is the share of the samples whose solve converged; NaN without samples.
 func (f FixedPoints) ConvergedShare() float64 { return float64(f.Converged) / float64(f.Samples) }
 
+// Decided is how many of the fixed points examined are known to be stable or unstable.
+func (f FixedPoints) Decided() int { return f.Stable + f.Unstable }
+
 // StableShare is the share of the stable ones among the fixed points examined and decided; NaN without any.
-func (f FixedPoints) StableShare() float64 { return float64(f.Stable) / float64(f.Stable+f.Unstable) }
+func (f FixedPoints) StableShare() float64 { return float64(f.Stable) / float64(f.Decided()) }
 
 // Add adds the counts of another run.
 func (f *FixedPoints) Add(o FixedPoints) {

@@ -21,11 +21,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"os/signal"
 	"path/filepath"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -141,23 +143,32 @@ func (p *program) run(ctx context.Context, args []string) int {
 	if err == nil {
 		return exitDone
 	}
-	code := exitFailed
-	var usage *usageError
-	var memory *budget.Error
-	switch {
-	case errors.As(err, &memory): // also of a configuration, which may fit elsewhere
-	case errors.As(err, &usage):
-		code = exitUsage
-	case errors.Is(err, errCheck):
-		code = exitCheck
-	case errors.Is(err, errInterrupted):
-		code = exitInterrupted
-	}
+	code := codeOf(err)
 	if unknown := p.unknownCommand(cmd, err); unknown != nil {
 		code, err = exitUsage, unknown
 	}
 	fmt.Fprintf(p.stderr, "%s: %s\n", p.name, quote.Text(err.Error())) // with names from files and servers
 	return code
+}
+
+// codeOf is the exit code of an error. What the machine does not give, memory, space or permission, is no fault of
+// the command line or configuration that asks for it, which may go elsewhere.
+func codeOf(err error) int {
+	var usage *usageError
+	var memory *budget.Error
+	switch {
+	case errors.As(err, &memory), errors.Is(err, fs.ErrPermission):
+		return exitFailed
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EROFS), errors.Is(err, syscall.EDQUOT), errors.Is(err, syscall.EIO), errors.Is(err, syscall.EMFILE):
+		return exitFailed
+	case errors.As(err, &usage):
+		return exitUsage
+	case errors.Is(err, errCheck):
+		return exitCheck
+	case errors.Is(err, errInterrupted):
+		return exitInterrupted
+	}
+	return exitFailed
 }
 
 // execute runs the command. A panic, a fault of the program that no input should bring about, becomes
@@ -295,7 +306,22 @@ func (v plainValue) Set(text string) error {
 			return err
 		}
 	}
-	return v.Value.Set(text)
+	err := v.Value.Set(text)
+	var bad *strconv.NumError
+	if !errors.As(err, &bad) {
+		return err
+	}
+	expected, found := "a number", "nothing"
+	if v.Type() == "bool" {
+		expected = "true or false"
+	}
+	if bad.Num != "" {
+		found = quote.Name(bad.Num)
+	}
+	if errors.Is(err, strconv.ErrRange) {
+		found += ", which is too large"
+	}
+	return fmt.Errorf("expected %s, found %s", expected, found)
 }
 
 // finiteFlags refuses numbers among the flags that are NaN or infinite.

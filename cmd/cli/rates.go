@@ -89,8 +89,11 @@ func tunedFor[T deq.Float](dir string, c train.Config[T], parts train.Parts[T]) 
 }
 
 // tuneCommand is the command that tunes the learning rates for a comparison like this.
-func (f *compareFlags) tuneCommand(name string) string {
-	args := []string{"compare", "--tune"}
+func (f *compareFlags) tuneCommand(name string) string { return f.alike(name, "--tune") }
+
+// alike is the command that compares the same by other flags.
+func (f *compareFlags) alike(name string, flags ...string) string {
+	args := append([]string{"compare"}, flags...)
 	switch {
 	case f.resume != "":
 		args = append(args, "--config", filepath.Join(f.resume, train.ConfigFile))

@@ -194,7 +194,9 @@ func chosenSolver[T deq.Float](f solveFlags, methods *catalog.Catalog[solvers.Me
 	if err := config.Read("defaults", nil, sets, section); err != nil {
 		return "", with, usage(err)
 	}
-	with.Method = choice.Value
+	if with.Method = choice.Value; with.Settings.History {
+		return "", with, usagef("--set history=true: solve shows no residuals but the last: leave it out")
+	}
 	if f.changed("rtol") {
 		with.Settings.RTol = f.rtol
 	}

@@ -42,7 +42,7 @@ func tuneRules[T deq.Float](ctx context.Context, p *program, f *compareFlags, c 
 	if err := work.Demand(choicesName); err != nil {
 		return err
 	}
-	return p.printChoices(out, work.Dir)
+	return p.printChoices(f, out, work.Dir)
 }
 
 // tuned prints the learning rates that were chosen, if they were.
@@ -56,10 +56,10 @@ func (p *program) tuned(f *compareFlags) (bool, error) {
 	case !sealed:
 		p.warnUnsealed(filepath.Join(f.resume, choicesName))
 	}
-	return true, p.printChoices(out, f.resume)
+	return true, p.printChoices(f, out, f.resume)
 }
 
-func (p *program) printChoices(out choices, dir string) error {
+func (p *program) printChoices(f *compareFlags, out choices, dir string) error {
 	if p.json {
 		return p.printJSON(out)
 	}
@@ -69,7 +69,7 @@ func (p *program) printChoices(out choices, dir string) error {
 	for _, n := range out.Left {
 		fmt.Fprintln(p.stdout, wrap(fmt.Sprintf("%s: not applicable: %s", n.Rule, n.Reason), "  "))
 	}
-	fmt.Fprintf(p.stdout, "\nrun     %s\nuse     %s compare --rates %s\n", dir, p.name, dir)
+	fmt.Fprintf(p.stdout, "\nrun     %s\nuse     %s\n", dir, f.alike(p.name, "--rates", dir))
 	return nil
 }
 

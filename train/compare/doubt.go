@@ -26,8 +26,8 @@ func (r *Row) Doubt() string {
 	var parts []string
 	if f := r.FixedPoints; f != nil {
 		parts = append(parts, fmt.Sprintf("%s of the test samples at a fixed point", share(f.Converged, f.Samples)))
-		if f.Examined > 0 {
-			parts = append(parts, fmt.Sprintf("%s of %d examined stable", share(f.Stable, f.Examined), f.Examined))
+		if f.Decided() > 0 {
+			parts = append(parts, fmt.Sprintf("%s of %d examined stable", share(f.Stable, f.Decided()), f.Decided()))
 		}
 		if f.Undecided > 0 {
 			parts = append(parts, fmt.Sprintf("%d not decided", f.Undecided))
@@ -60,11 +60,11 @@ func certain(s *Setting) string {
 	found, stable, examined := 1.0, 1.0, 0
 	for i := range s.Rules {
 		f := s.Rules[i].FixedPoints
-		if f == nil || f.Examined == 0 {
+		if f == nil || f.Decided() == 0 {
 			continue
 		}
-		found, stable = min(found, f.ConvergedShare()), min(stable, float64(f.Stable)/float64(f.Examined))
-		examined = max(examined, f.Examined/len(s.Rules[i].Trials))
+		found, stable = min(found, f.ConvergedShare()), min(stable, f.StableShare())
+		examined = max(examined, f.Decided()/len(s.Rules[i].Trials))
 	}
 	if examined == 0 || slices.ContainsFunc(s.Rules, func(r Row) bool { return len(r.Warnings) > 0 }) {
 		return ""

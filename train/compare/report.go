@@ -182,8 +182,8 @@ func (s *section) rows() {
 			Diverged: fmt.Sprintf("%d/%d", r.Diverged, len(r.Trials)), Best: len(learn) > 0 && r == learn[0], Reference: r.Rule == s.Reference,
 			Behind: "–", P: "–", Bootstrap: "–"}
 		if f := r.FixedPoints; f != nil {
-			if c.Found = share(f.Converged, f.Samples); f.Examined > 0 {
-				c.Stable = share(f.Stable, f.Examined)
+			if c.Found = share(f.Converged, f.Samples); f.Decided() > 0 {
+				c.Stable = share(f.Stable, f.Decided())
 			}
 		}
 		if b := r.CosineBasis; b.Taken > 0 {

@@ -11,7 +11,14 @@ import (
 // Schedule is the factor of the learning rate as a function of the step k = 0, 1, ….
 // While k < warmup it is (k+1)/warmup. Then it is 1 (constant), or falls from 1 to final
 // at step steps−1 and stays there, as a straight line (linear) or as half a cosine
-// (cosine; Loshchilov and Hutter 2017, arXiv:1608.03983, without restarts).
+// (cosine; Loshchilov and Hutter 2017, arXiv:1608.03983, without restarts):
+//
+//	s = min(1, (k − warmup)/(steps − 1 − warmup))
+//	linear: final + (1 − final)(1 − s)
+//	cosine: final + (1 − final)(1 + cos πs)/2
+//
+// With the default final 0 the last step has the rate 0 and changes nothing: a run of 2 steps without warm-up moves
+// exactly as far as its first.
 type Schedule struct {
 	Shape  string  `default:"constant" choices:"constant,linear,cosine" doc:"how the rate falls"`
 	Warmup int     `default:"0" doc:"steps over which the rate rises linearly at the start"`
