@@ -17,7 +17,7 @@ func TestRestIsJudgedByOneSide(t *testing.T) {
 func restIsJudgedByOneSide[T deq.Float](t *testing.T) {
 	for sign, grows := range map[float64]bool{-1: false, 1: true} {
 		for _, test := range []string{"estimate", "exact"} {
-			tr, err := New(configured[T](t, "task.test=1", "model.units=3", "model.activation=relu", "train.stability=shrink", "train.stability_every=1", "train.stability_spectrum=all",
+			tr, err := New(configured[T](t, "task.test=4", "model.units=3", "model.activation=relu", "train.stability=shrink", "train.stability_every=1", "train.stability_spectrum=all",
 				"train.stability_test="+test, "optimizer.lr=1e-12"), Ours[T]())
 			if err != nil {
 				t.Fatal(err)
