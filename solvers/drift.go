@@ -20,13 +20,18 @@ import (
 func (s *Settings) reach() float64 { return math.Cbrt(s.RTol) }
 
 // rests says whether a fixed point is within reach of row i, whose residual is within the tolerance. A row that was found
-// adrift is searched again whenever ‖g‖ has halved; one whose residual is rounding by then has run off if it is large.
+// adrift is searched again whenever ‖g‖ has halved, and at rest if it has fallen by 64, or to rounding, on a short way:
+// what runs off moves as far for every halving. Else one whose residual is rounding by then has run off if it is large.
 func (s *Solver[T]) rests(i int, g, f float64) (bool, error) {
 	b := s.it.Rows[i]
 	c := &s.courses[b]
 	noise := rounding * s.eps * f
+	far := s.settings.reach() * max(c.size(), f)
 	switch {
 	case g <= max(noise, s.settings.absolute()) && !c.adrift:
+		return true, nil
+	case c.adrift && g <= max(noise, c.driftG/64) && s.moved(i) <= far/4:
+		c.adrift = false
 		return true, nil
 	case g <= noise: // what is left says nothing any more
 		if c.large(f, s.dim) {
@@ -38,14 +43,21 @@ func (s *Solver[T]) rests(i int, g, f float64) (bool, error) {
 	case c.adrift && g > c.driftG/2:
 		return false, nil
 	}
-	far := s.settings.reach() * max(c.size(), f)
 	if s.it.K > 0 && !c.adrift && s.settles(i, far/4, noise) { // as secants make little of what is left
 		return true, nil
 	}
 	c.driftG = g
+	copy(s.driftZ[b*s.dim:(b+1)*s.dim], s.it.Z[i*s.dim:(i+1)*s.dim])
 	leads, err := s.way.leads(s, i, far, noise)
 	c.adrift = !leads
 	return leads, err
+}
+
+// moved is how far row i is from where it was found adrift last.
+func (s *Solver[T]) moved(i int) float64 {
+	n, b := s.dim, s.it.Rows[i]
+	d, _ := norms(s.it.Z[i*n:(i+1)*n], s.driftZ[b*n:(b+1)*n])
+	return d
 }
 
 // settles says whether the last move of row i, from the best iterate so far, shows that what is left to go is no more

@@ -23,6 +23,7 @@ type Solver[T Float] struct {
 	report  Report
 	best    []T // the caller's z: [batch, dim], best iterates
 	bestF   []T // [batch, dim]: f at the best iterates
+	driftZ  []T // [batch, dim]: where samples were found adrift last
 
 	// the active samples, packed
 	it    Iterate[T]
@@ -66,8 +67,8 @@ func New[T Float](m Method[T], batch, dim int, s Settings) (*Solver[T], error) {
 	}
 	v := &Solver[T]{
 		batch: batch, dim: dim, settings: s, stepper: stepper, stepEvals: 1, eps: eps[T](),
-		bestF: make([]T, batch*dim),
-		rows:  make([]int, batch), z: make([]T, batch*dim), fz: make([]T, batch*dim),
+		bestF: make([]T, batch*dim), driftZ: make([]T, batch*dim),
+		rows: make([]int, batch), z: make([]T, batch*dim), fz: make([]T, batch*dim),
 		gnorm: make([]float64, batch), r: make([]float64, batch), fresh: make([]bool, batch),
 		status: make([]Status, batch), evals: make([]int, batch), residual: make([]float64, batch),
 		breakdown: make([]Breakdown, batch), handovers: make([]Handover, 0, 4*batch),
@@ -111,7 +112,7 @@ func (s *Solver[T]) FZ() []T { return s.bestF[:s.problem.Batch*s.dim] }
 // Bytes is the memory that the solver and its method hold.
 func (s *Solver[T]) Bytes() int {
 	perSample := 8*8 + int(unsafe.Sizeof(course{}))
-	return (s.batch*3+2)*s.dim*elemSize[T]() + s.way.bytes() + s.batch*perSample + s.stepper.Bytes()
+	return (s.batch*4+2)*s.dim*elemSize[T]() + s.way.bytes() + s.batch*perSample + s.stepper.Bytes()
 }
 
 // Solve solves p, which has up to as many samples as the solver was made for. On entry z
