@@ -190,3 +190,44 @@ func restIsConverged[T solvers.Float](t *testing.T) {
 		}
 	}
 }
+
+// A contraction of a rate within what Settings promise has a fixed point, and is not said to drift, though a few differences
+// need not lead to it from where the residual is within the tolerance.
+func TestContractionsDoNotDrift(t *testing.T) {
+	t.Run("float64", func(t *testing.T) { contractionsDoNotDrift[float64](t, 0.999) })
+	t.Run("float32", func(t *testing.T) { contractionsDoNotDrift[float32](t, 0.99) })
+}
+
+func contractionsDoNotDrift[T solvers.Float](t *testing.T, rate float64) {
+	for seed := range uint64(10) {
+		for _, phi := range []string{"identity", "tanh", "relu"} {
+			for _, start := range []float64{0, 1, 100} {
+				for _, e := range solvers.Catalog[T]().Entries() {
+					for _, products := range []bool{true, false} {
+						r := rand.New(rand.NewPCG(seed, 77))
+						m := newNetMap[T](r, 8, phi, 1, rate, false)
+						for i := range m.b {
+							m.b[i] *= 30
+						}
+						z := make([]T, m.n)
+						for i := range z {
+							z[i] = T(start * r.NormFloat64())
+						}
+						p := m.problem()
+						if !products {
+							p.Linearise, p.JVP = nil, nil
+						}
+						rep, err := solvers.Solve(context.Background(), p, z, e.Value, solvers.Settings{MaxEvals: 3000})
+						if err != nil {
+							t.Fatal(err)
+						}
+						if rep.Breakdown[0] == solvers.Drift || rep.Status[0] == solvers.Diverged {
+							t.Errorf("seed %d, %s, from %g, %s, products %v: %v (%v) after %d evaluations with a residual of %.2g",
+								seed, phi, start, e.Name, products, rep.Status[0], rep.Breakdown[0], rep.Evals[0], rep.Residual[0])
+						}
+					}
+				}
+			}
+		}
+	}
+}
