@@ -9,10 +9,12 @@ import (
 	"math"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -55,6 +57,12 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata/script",
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"exits": exits, "json": hasJSON, "await": await, "damage": damage, "cut": cut,
+		},
+		Condition: func(name string) (bool, error) {
+			if name != "hangup" {
+				return false, fmt.Errorf("unknown condition %q", name)
+			}
+			return !signal.Ignored(syscall.SIGHUP), nil // as it is by nohup, also in what is started
 		},
 	})
 }
