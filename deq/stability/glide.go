@@ -194,6 +194,18 @@ func (g *glide[T]) gather() {
 	copy(g.y[(1+g.k)*g.n:], g.way)
 }
 
+// jacobian is J at a state, nil on a kink.
+func (g *glide[T]) jacobian(ctx context.Context, z []T) (*mat.Dense, error) {
+	here, err := g.layer.At(g.x, z)
+	if err != nil {
+		return nil, err
+	}
+	if sides, err := here.Sides(nearKink); err != nil || sides.On[0] > 0 {
+		return nil, err
+	}
+	return Jacobian(ctx, here, 0)
+}
+
 // rest reports whether the state is at a fixed point to rounding, where the tangents' equation has constant
 // coefficients: the exponents are then Re λ − 1, of the eigenvalues λ of J, however stiff it is.
 func (g *glide[T]) rest(ctx context.Context) (bool, error) {
@@ -204,15 +216,8 @@ func (g *glide[T]) rest(ctx context.Context) (bool, error) {
 	if g.n > most || norm(g.slope[:g.n]) > 1e-11*math.Sqrt(float64(g.n)) {
 		return false, nil
 	}
-	here, err := g.layer.At(g.x, g.z)
-	if err != nil {
-		return false, err
-	}
-	if sides, err := here.Sides(nearKink); err != nil || sides.On[0] > 0 {
-		return false, err
-	}
-	j, err := Jacobian(ctx, here, 0)
-	if err != nil {
+	j, err := g.jacobian(ctx, g.z)
+	if err != nil || j == nil {
 		return false, err
 	}
 	if norm(g.slope[:g.n])*mat.Norm(j, 2) > 1e-11*math.Sqrt(float64(g.n)) {

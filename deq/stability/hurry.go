@@ -188,15 +188,8 @@ func (g *glide[T]) settled(ctx context.Context, z []T) (bool, error) {
 // decompose takes the exponents from the eigenvalues of J at a state, with bounds of their errors, n ε ‖J‖ over |lᴴr| of
 // their vectors of unit length. attracting demands that all are negative.
 func (g *glide[T]) decompose(ctx context.Context, z []T, attracting bool) (bool, error) {
-	here, err := g.layer.At(g.x, z)
-	if err != nil {
-		return false, err
-	}
-	if sides, err := here.Sides(nearKink); err != nil || sides.On[0] > 0 {
-		return false, err
-	}
-	j, err := Jacobian(ctx, here, 0)
-	if err != nil {
+	j, err := g.jacobian(ctx, z)
+	if err != nil || j == nil {
 		return false, err
 	}
 	var eigen mat.Eigen

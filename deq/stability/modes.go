@@ -21,15 +21,6 @@ type Modes struct {
 	Left   [][]complex128 // lᴴJ = λ lᴴ, with lᴴr = 1 for the same mode and 0 for the others
 }
 
-// ModesOf decomposes the Jacobian of one sample.
-func ModesOf[T deq.Float](ctx context.Context, e *deq.Equilibrium[T], sample int) (*Modes, error) {
-	j, err := dense(ctx, e, sample)
-	if err != nil {
-		return nil, err
-	}
-	return ModesOfMatrix(j)
-}
-
 // ModesOfMatrix decomposes a matrix that is not defective.
 func ModesOfMatrix(j *mat.Dense) (*Modes, error) {
 	n, _ := j.Dims()

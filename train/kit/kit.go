@@ -64,9 +64,6 @@ func WithDefaults[T any](part T) T { return options.WithDefaults(part) }
 // Check reports the first option of a part that is not finite or beyond its max, by its key.
 func Check(part any) error { return options.Check(part) }
 
-// Finite reports a number that is NaN or infinite.
-func Finite(x float64) error { return options.Finite(x) }
-
 // Stream returns the generator of random numbers of a name ("mytask/train") and of indices, for a seed. Streams are
 // independent of each other and of the order in which they are asked for, so that what a part draws does not depend
 // on other parts, on the number of cores or on a resume.

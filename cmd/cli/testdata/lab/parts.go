@@ -43,6 +43,9 @@ type heavyBall[T solvers.Float] struct {
 
 func (m heavyBall[T]) Start(s solvers.Shape) (solvers.Stepper[T], error) {
 	m = kit.WithDefaults(m)
+	if err := kit.Check(m); err != nil {
+		return nil, err
+	}
 	if !(m.Momentum >= 0 && m.Momentum < 1) {
 		return nil, fmt.Errorf("momentum: expected a number in [0, 1), found %g", m.Momentum)
 	}
